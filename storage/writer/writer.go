@@ -70,7 +70,7 @@ type Observer interface {
 	// FactsStored are the rows that changed.
 	FactsStored(f cdr.Facts)
 	// BodyQuarantined: a body of the source was not, or not wholly, understood.
-	BodyQuarantined(source string, replayed bool)
+	BodyQuarantined(cluster, source string, replayed bool)
 }
 
 // Deps are what the composition root gives the writer.
@@ -121,7 +121,7 @@ type silent struct{}
 
 func (silent) RecordStored(cdr.SourcedRecord, bool, bool) {}
 func (silent) FactsStored(cdr.Facts)                      {}
-func (silent) BodyQuarantined(string, bool)               {}
+func (silent) BodyQuarantined(string, string, bool)               {}
 
 // metrics of the writer itself.
 type metrics struct {
