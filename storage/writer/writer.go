@@ -121,7 +121,7 @@ type silent struct{}
 
 func (silent) RecordStored(cdr.SourcedRecord, bool, bool) {}
 func (silent) FactsStored(cdr.Facts)                      {}
-func (silent) BodyQuarantined(string, string, bool)               {}
+func (silent) BodyQuarantined(string, string, bool)       {}
 
 // metrics of the writer itself.
 type metrics struct {
