@@ -83,7 +83,7 @@ func missingKeys(t *testing.T, file string) (missing []string) {
 		t.Fatal(err)
 	}
 	for _, key := range referenceKeys(t) {
-		if last := key[strings.LastIndexByte(key, '.')+1:]; !regexp.MustCompile(`\b` + last + `:`).Match(text) && key != "clusters[].bridges[].password" {
+		if last := key[strings.LastIndexByte(key, '.')+1:]; !regexp.MustCompile(`\b`+last+`:`).Match(text) && key != "clusters[].bridges[].password" {
 			missing = append(missing, key)
 		}
 	}
