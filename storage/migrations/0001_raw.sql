@@ -72,3 +72,13 @@ COMMENT 'Bodies that were not, or not wholly, understood; bridgewatch import can
 CREATE VIEW cdr_quarantine AS
 SELECT body_id, part, parts, received, source, cms_cluster, remote_address, reason, position, records_kept, length(body) AS size, body
 FROM cdr_quarantine_data FINAL;
+
+CREATE TABLE heartbeats_data
+(
+    sent   DateTime64(3, 'UTC') COMMENT 'When Bridgewatch posted the heartbeat to its own CDR listener',
+    stored DateTime64(3, 'UTC') COMMENT 'When the writer took it from the bus'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY sent
+TTL toDateTime(sent) + INTERVAL 2 DAY
+COMMENT 'The pipeline''s own heartbeats: how old the newest one here is tells how far behind the store is';

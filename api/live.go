@@ -1,0 +1,4 @@
+package api
+
+// Live is what is known of this moment.
+type Live interface{}
