@@ -209,7 +209,7 @@ func (b *Bus) Run(ctx context.Context) error {
 
 	var background sync.WaitGroup
 	background.Go(func() { b.watchStats(ctx) })
-	b.groupBodies(ctx, target.js) // until ctx ends and the queue is empty
+	b.groupBodies(ctx, target.js, target.nc) // until ctx ends and the queue is empty
 	background.Wait()
 	return nil
 }

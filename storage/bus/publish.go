@@ -15,14 +15,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Limits of one grouped message. A group holds what arrived while the previous one was being synced: up to one body a connected bridge.
-const (
-	maxGroupBodies = 512
-	maxGroupBytes  = 1 << 20
-)
+// maxGroup bounds the bodies of one message. A group holds what arrived while the previous one was being synced: up to one body a connected bridge.
+const maxGroup = 512
 
-// maxPart is the size in bytes of the parts into which a large body is cut where the broker would take more: two such buffers are alive at a time.
-const maxPart = 4 << 20
+// maxPart is the size in bytes of the parts into which a large body is cut where the broker would take more. A part is held twice while it is sent, by us and
+// by the writer, so small parts keep memory bounded; a sync for each megabyte costs little.
+const maxPart = 1 << 20
+
+// largestPart is how many bytes of a body one message takes at most.
+func largestPart(nc *nats.Conn) int64 { return min(maxPart, nc.MaxPayload()-maxHeader-64) }
 
 // pending is a body that waits for the next synced write.
 type pending struct {
@@ -35,21 +36,21 @@ type pending struct {
 // that costs, not the bytes. Data above the payload is cut into parts (see Body). The error is ErrFull, ErrUnavailable or the context's.
 // After the context's error the body may or may not be stored.
 func (b *Bus) PublishBody(ctx context.Context, body Body) error {
-	if len(body.Data) > maxGroupBytes {
+	_, nc, err := b.conn()
+	if err != nil {
+		return b.failed(CDR, err)
+	}
+	if int64(len(body.Data)) > largestPart(nc) {
 		return b.PublishBodyFrom(ctx, body, bytes.NewReader(body.Data), int64(len(body.Data)))
 	}
 	body.Part, body.Parts = 1, 1
-	if _, _, err := b.conn(); err != nil {
-		return b.failed(CDR, err)
-	}
 	if err := b.hasRoom(); err != nil {
 		return b.failed(CDR, err)
 	}
 	wire := make([]byte, 1, 512+len(body.Data))
 	wire[0] = wireVersion
-	wire, err := appendBody(wire, &body)
-	if err != nil {
-		return err
+	if wire, err = appendBody(wire, &body); err != nil {
+		return b.failed(CDR, err)
 	}
 	p := &pending{wire: wire, subject: bodySubject(body.Source), done: make(chan error, 1)}
 	select {
@@ -75,7 +76,7 @@ func (b *Bus) PublishBody(ctx context.Context, body Body) error {
 
 // groupBodies is the only sender of grouped bodies. While one message is on its way to the disk the next group gathers in the queue, so a lone body waits
 // for nobody and a crowd pays for one sync. It returns when ctx has ended and nobody waits any more.
-func (b *Bus) groupBodies(ctx context.Context, js jetstream.JetStream) {
+func (b *Bus) groupBodies(ctx context.Context, js jetstream.JetStream, nc *nats.Conn) {
 	var group []*pending
 	var carried *pending // did not fit into the last group
 	for {
@@ -99,10 +100,10 @@ func (b *Bus) groupBodies(ctx context.Context, js jetstream.JetStream) {
 		}
 		size := len(group[0].wire)
 	gather:
-		for len(group) < maxGroupBodies {
+		for limit := int(largestPart(nc)); len(group) < maxGroup; {
 			select {
 			case p := <-b.queue:
-				if size += len(p.wire); size > maxGroupBytes {
+				if size += len(p.wire); size > limit {
 					carried = p
 					break gather
 				}
@@ -145,7 +146,7 @@ func (b *Bus) PublishBodyFrom(ctx context.Context, body Body, r io.Reader, size 
 	if err != nil {
 		return b.failed(CDR, err)
 	}
-	room := min(int64(maxPart), nc.MaxPayload()-maxHeader-64)
+	room := largestPart(nc)
 	if room <= 0 {
 		return b.failed(CDR, fmt.Errorf("%w: the broker's max payload of %d bytes holds no body", ErrUnavailable, nc.MaxPayload()))
 	}
