@@ -34,7 +34,7 @@ type cli struct {
 	Rules         rulesCmd         `cmd:"" help:"Print the Prometheus rules."`
 	Dashboards    dashboardsCmd    `cmd:"" help:"Write the Grafana dashboards as JSON."`
 	Version       versionCmd       `cmd:"" help:"Version, revision and engine versions."`
-	EngineProcess engineProcessCmd `cmd:"" name:"engine-process" hidden:"" help:"The embedded engine's child process."`
+	EngineProcess engineProcessCmd `cmd:"" name:"engine" hidden:"" help:"The embedded engine's child process."`
 }
 
 // usageError is a mistake of the person at the keyboard, as opposed to a failure of the work.
