@@ -122,7 +122,7 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 		{"profiles", c.pollProfiles},
 		{"MPLicenseUsage", c.usage.poll},
 	} {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || w.spent {
 			return
 		}
 		if !now.Add(c.inv.Interval() / 2).Before(c.due[step.object]) {
@@ -131,7 +131,7 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 		}
 	}
 	margin := min(2*time.Second, c.inv.Interval()/5)
-	for time.Until(until) > margin && ctx.Err() == nil {
+	for time.Until(until) > margin && ctx.Err() == nil && !w.spent {
 		if !c.owners.step(ctx, c, w) && !c.usage.backfill(ctx, w) {
 			return
 		}
@@ -170,8 +170,8 @@ func (c *cluster) pollGroups(ctx context.Context, w *worker) {
 			c.config.publish(ctx, w, "", "callBridgeGroup", *id, &g)
 		}
 	}
-	bridges, err := w.client.callBridges(ctx)
-	if !w.ask(ctx, "callBridges", func() error { return err }) {
+	var bridges []collector.CallBridge
+	if !w.ask(ctx, "callBridges", func() (err error) { bridges, err = w.client.callBridges(ctx); return err }) {
 		return
 	}
 	membership := make(map[string]string)

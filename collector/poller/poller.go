@@ -182,6 +182,8 @@ type worker struct {
 	calls   map[string]*knownCall
 	config  settings
 	lastErr string
+	// spent: the bridge was busy, silent or gone in this round, so that nothing more is asked of it before the next poll.
+	spent bool
 }
 
 func newWorker(c *cluster, b collector.Bridge, client *Client) *worker {
@@ -242,7 +244,7 @@ func (w *worker) update(change func(*collector.BridgeState)) {
 
 // ask runs one request or walk for an object unless this release does not have it, and counts what goes wrong. It reports whether the answer is there.
 func (w *worker) ask(ctx context.Context, object string, request func() error) bool {
-	if w.absent[object] {
+	if w.absent[object] || w.spent {
 		return false
 	}
 	err := request()
@@ -250,6 +252,10 @@ func (w *worker) ask(ctx context.Context, object string, request func() error) b
 		return true
 	}
 	reason := ReasonOf(err)
+	switch reason {
+	case ReasonBusy, ReasonTimeout, ReasonConnect, ReasonTLS, ReasonAuth:
+		w.spent = true
+	}
 	switch {
 	case reason == ReasonCanceled || ctx.Err() != nil:
 		return false
@@ -278,6 +284,7 @@ func (w *worker) isDue(object string, now time.Time) bool {
 
 // poll asks everything that is due once.
 func (w *worker) poll(ctx context.Context, interval time.Duration) {
+	w.spent = false
 	at := w.poller.deps.Clock().UTC()
 	row := storage.BridgeSample{Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name}
 	if w.pollStatus(ctx, &row) {
@@ -301,7 +308,7 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 			{"licensing", w.pollLicenseFile},
 			{"cdrReceivers", w.pollReceivers},
 		} {
-			if ctx.Err() == nil && !w.absent[step.object] && w.isDue(step.object, now) {
+			if ctx.Err() == nil && !w.spent && !w.absent[step.object] && w.isDue(step.object, now) {
 				step.do(ctx, &row)
 			}
 		}
