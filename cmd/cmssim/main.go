@@ -26,7 +26,7 @@ type options struct {
 	Clusters    int           `default:"1" help:"Number of clusters."`
 	Bridges     int           `default:"3" help:"Call Bridges per cluster, at most 24."`
 	Seed        int64         `default:"1" help:"Same seed, same story."`
-	Volume      float64       `default:"1" help:"Meetings, relative to about 120 started per bridge and hour at the daily peak."`
+	Volume      float64       `default:"1" help:"Meetings, relative to about 100 started per bridge and hour at the daily peak."`
 	Speed       float64       `default:"1" help:"Simulated seconds per second."`
 	Release     string        `default:"3.8" help:"CMS release: 2.0 to 2.9, or 3.0 and later."`
 	Backfill    string        `default:"0" help:"History told as CDRs before the live part, such as 90d or 36h."`

@@ -36,7 +36,7 @@ type Config struct {
 	Clusters int     // 1
 	Bridges  int     // per cluster: 3
 	Seed     int64   // 0 is a seed like any other
-	Volume   float64 // 1: about 120 meetings started per bridge and hour at the daily peak
+	Volume   float64 // 1: about 100 meetings started per bridge and hour at the daily peak
 	Speed    float64 // story seconds a second: 1
 	// Start is the instant that the story calls offset 0, cut to the second: the wall clock when the story starts.
 	Start time.Time

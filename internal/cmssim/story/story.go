@@ -18,8 +18,8 @@ type Config struct {
 	Seed     int64
 	Clusters int // 1 if zero
 	Bridges  int // Call Bridges per cluster; 3 if zero, at most 24
-	// Volume scales the number of meetings; 1 (the default) is about 120 started per bridge and hour at the daily peak,
-	// a third of them conferences.
+	// Volume scales the number of meetings; 1 (the default) is about 100 started per bridge and hour at the daily peak,
+	// a quarter of them conferences.
 	Volume float64
 }
 
@@ -93,6 +93,49 @@ type Story struct {
 	queue   []*plot // heap by next step, then by sequence
 	seq     uint64
 	busy    map[*Space]int64 // end of the space's latest meeting
+	tallies []tally          // by bridge
+}
+
+// tally is the load that a bridge has taken on, and until when.
+type tally struct {
+	parts []struct {
+		end  int64
+		load int
+	}
+	sum int
+}
+
+func (t *tally) add(end int64, load int) {
+	t.parts = append(t.parts, struct {
+		end  int64
+		load int
+	}{end, load})
+	t.sum += load
+}
+
+// at drops what is over by now and returns the rest.
+func (t *tally) at(now int64) int {
+	kept := t.parts[:0]
+	for _, p := range t.parts {
+		if p.end <= now {
+			t.sum -= p.load
+			continue
+		}
+		kept = append(kept, p)
+	}
+	t.parts = kept
+	return t.sum
+}
+
+// leastLoaded is where call control places a new conference, as a Call Bridge group does.
+func (s *Story) leastLoaded(now int64) *Bridge {
+	best := 0
+	for i := range s.tallies {
+		if s.tallies[i].at(now) < s.tallies[best].at(now) {
+			best = i
+		}
+	}
+	return s.cluster.Bridges[best]
 }
 
 // plot is a meeting with its steps still to come.
@@ -110,9 +153,9 @@ func New(cluster *Cluster, cfg Config, from, until int64) *Story {
 	}
 	return &Story{
 		cluster: cluster, seed: cfg.Seed, until: until,
-		rate:   2 * cfg.Volume * float64(len(cluster.Bridges)),
+		rate:   1.7 * cfg.Volume * float64(len(cluster.Bridges)),
 		minute: floorDiv(from, 60),
-		busy:   make(map[*Space]int64),
+		busy:   make(map[*Space]int64), tallies: make([]tally, len(cluster.Bridges)),
 	}
 }
 
@@ -164,7 +207,13 @@ func (s *Story) expand() {
 		if meeting == nil {
 			continue
 		}
-		if steps := meeting.play(r, s.until-graceSeconds); len(steps) > 0 {
+		steps := meeting.play(r, s.until-graceSeconds)
+		for _, l := range meeting.Legs {
+			if l.Enter != Never {
+				s.tallies[l.Bridge.Index].add(l.End, l.Quality.Load())
+			}
+		}
+		if len(steps) > 0 {
 			s.push(&plot{seq: s.seq, steps: steps})
 			s.seq++
 		}

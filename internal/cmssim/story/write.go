@@ -6,7 +6,10 @@ import "fmt"
 func (s *Story) write(r Chooser, begin int64) *Meeting {
 	m := &Meeting{Correlator: r.GUID()}
 	home := s.cluster.Bridges[r.IntN(len(s.cluster.Bridges))]
-	switch r.Weighted(33, 7, 42, 6, 5, 6, 1) {
+	if r.Chance(0.8) {
+		home = s.leastLoaded(begin)
+	}
+	switch r.Weighted(24, 6, 52, 6, 5, 6, 1) {
 	case 0:
 		return s.conference(r, m, home, begin, false)
 	case 1:
@@ -34,8 +37,8 @@ func (s *Story) conference(r Chooser, m *Meeting, home *Bridge, begin int64, aud
 	minutes := []int64{10, 15, 25, 30, 45, 55, 60, 90}[r.Weighted(10, 18, 20, 22, 12, 10, 6, 2)]
 	end := begin + minutes*60 + r.Between(-120, 240)
 	size := 2 + int(r.Exp(3))
-	if r.Chance(0.01) {
-		size = int(r.Between(25, 90))
+	if r.Chance(0.005) {
+		size = int(r.Between(20, 45))
 	}
 	m.Kind, m.CallType, m.Name, m.Space = Conference, "coSpace", space.Name, space
 
@@ -307,7 +310,7 @@ func (s *Story) party(r Chooser, m *Meeting, b *Bridge, kind LegKind, start int6
 	case WebUser:
 		l.User = pick(r, s.cluster.Users)
 		l.RemoteParty, l.DisplayName = l.User.JID, l.User.Name
-		l.Quality = []Quality{SD, HD, FullHD, AudioOnly}[r.Weighted(30, 60, 5, 5)]
+		l.Quality = []Quality{SD, HD, FullHD, AudioOnly}[r.Weighted(38, 55, 2, 5)]
 	case WebGuest:
 		l.DisplayName = pick(r, firstNames) + " (guest)"
 		l.RemoteParty = fmt.Sprintf("guest%d@%s", r.Between(100000000, 999999999), s.cluster.Domain)
@@ -316,7 +319,7 @@ func (s *Story) party(r Chooser, m *Meeting, b *Bridge, kind LegKind, start int6
 		room := r.Between(1, 400)
 		l.RemoteParty = fmt.Sprintf("room-%03d@sip.example.org", room)
 		l.DisplayName = fmt.Sprintf("%s (%d)", pick(r, roomNames), room)
-		l.Quality = []Quality{HD, FullHD, SD}[r.Weighted(60, 30, 10)]
+		l.Quality = []Quality{HD, FullHD, SD}[r.Weighted(65, 15, 20)]
 		l.Screens = 1 + r.Weighted(85, 12, 3)
 		if m.Kind == PointToPoint || m.Kind == Gateway {
 			l.LocalAddress = pick(r, s.cluster.Users).JID
@@ -397,6 +400,7 @@ func (s *Story) rejoin(r Chooser, l *Leg) *Leg {
 	if back.Kind.App() {
 		back.Group = back.ID
 	} else {
+		back.Group = r.GUID()
 		back.SIPCallID = sipCallID(r, l.Bridge)
 	}
 	cut := l.Activate + r.Between(60, l.End-l.Activate-60)
