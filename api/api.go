@@ -106,9 +106,8 @@ type callAnswer struct {
 
 // routes is the table of the API.
 func (s *Server) routes() []route {
-	store := s.deps.Store
 	return []route{
-		{"/calls", "Calls, newest first", callsParams{}, list[storage.Call]{}, func(ctx context.Context, p any) (any, error) {
+		{"/calls", "Calls, newest first", callsParams{}, list[storage.Call]{}, func(ctx context.Context, store Store, p any) (any, error) {
 			q := p.(*callsParams)
 			after, limit, err := pageOf(q.After, q.Limit)
 			if err != nil {
@@ -128,7 +127,7 @@ func (s *Server) routes() []route {
 			}
 			return withCompleteness(ctx, store, period, calls, next)
 		}},
-		{"/calls/{id}", "One call and its legs", idParams{}, callAnswer{}, func(ctx context.Context, p any) (any, error) {
+		{"/calls/{id}", "One call and its legs", idParams{}, callAnswer{}, func(ctx context.Context, store Store, p any) (any, error) {
 			id := p.(*idParams).ID
 			call, found, err := store.Call(ctx, id)
 			if err != nil {
@@ -140,7 +139,7 @@ func (s *Server) routes() []route {
 			legs, _, err := store.Legs(ctx, storage.LegFilter{Call: id, Limit: maxLegsOfCall})
 			return callAnswer{call, legs}, err
 		}},
-		{"/legs", "Call legs, newest first", legsParams{}, list[storage.Leg]{}, func(ctx context.Context, p any) (any, error) {
+		{"/legs", "Call legs, newest first", legsParams{}, list[storage.Leg]{}, func(ctx context.Context, store Store, p any) (any, error) {
 			q := p.(*legsParams)
 			after, limit, err := pageOf(q.After, q.Limit)
 			if err != nil {
@@ -157,7 +156,7 @@ func (s *Server) routes() []route {
 			}
 			return withCompleteness(ctx, store, period, legs, next)
 		}},
-		{"/meetings", "Meetings over all bridges, newest first", meetingsParams{}, list[storage.MeetingSummary]{}, func(ctx context.Context, p any) (any, error) {
+		{"/meetings", "Meetings over all bridges, newest first", meetingsParams{}, list[storage.MeetingSummary]{}, func(ctx context.Context, store Store, p any) (any, error) {
 			q := p.(*meetingsParams)
 			after, limit, err := pageOf(q.After, q.Limit)
 			if err != nil {
@@ -174,7 +173,7 @@ func (s *Server) routes() []route {
 			return withCompleteness(ctx, store, period, meetings, next)
 		}},
 		{"/meetings/{call_correlator}", "One meeting: its calls, legs, recordings and streams on all bridges", correlatorParams{}, storage.Meeting{},
-			func(ctx context.Context, p any) (any, error) {
+			func(ctx context.Context, store Store, p any) (any, error) {
 				correlator := p.(*correlatorParams).Correlator
 				meeting, found, err := store.Meeting(ctx, correlator)
 				if err == nil && !found {
@@ -183,7 +182,7 @@ func (s *Server) routes() []route {
 				return meeting, err
 			}},
 		{"/completeness", "How complete the call detail records of each bridge and session are", periodParams{}, storage.Completeness{},
-			func(ctx context.Context, p any) (any, error) {
+			func(ctx context.Context, store Store, p any) (any, error) {
 				q := p.(*periodParams)
 				return store.Completeness(ctx, storage.Period{From: q.From, To: q.To})
 			}},
@@ -245,7 +244,7 @@ func (s *Server) Handler() http.Handler {
 	if s.deps.Store != nil {
 		routes := s.routes()
 		for _, r := range routes {
-			mux.Handle("GET /api/v1"+r.path, r.handler(s.deps.Log, s.cfg.QueryTimeout))
+			mux.Handle("GET /api/v1"+r.path, r.handler(s.deps.Store, s.deps.Log, s.cfg.QueryTimeout))
 		}
 		document, err := openAPI(routes)
 		mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, req *http.Request) {

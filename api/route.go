@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ type route struct {
 	// answer is a zero value of what the handler returns.
 	answer any
 	// serve gets a pointer to a filled params struct.
-	serve func(ctx context.Context, params any) (any, error)
+	serve func(ctx context.Context, store Store, params any) (any, error)
 }
 
 // Error is an error that the caller of the API sees as it is; any other error is logged and answered with 500.
@@ -47,7 +48,7 @@ func notFound(what, id string) error {
 }
 
 // handler serves one route: parameters in, JSON out. An unknown parameter is an error, as it would otherwise be a filter that does not filter.
-func (r route) handler(log *slog.Logger, timeout time.Duration) http.HandlerFunc {
+func (r route) handler(store func() Store, log *slog.Logger, timeout time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		params := reflect.New(reflect.TypeOf(r.params))
 		if err := decodeParams(req, params.Elem()); err != nil {
@@ -56,7 +57,12 @@ func (r route) handler(log *slog.Logger, timeout time.Duration) http.HandlerFunc
 		}
 		ctx, cancel := context.WithTimeout(req.Context(), timeout)
 		defer cancel()
-		answer, err := r.serve(ctx, params.Interface())
+		now := store()
+		if now == nil {
+			writeError(w, req, log, &Error{http.StatusServiceUnavailable, "the store is not reachable yet; try again in a moment"})
+			return
+		}
+		answer, err := r.serve(ctx, now, params.Interface())
 		if err != nil {
 			writeError(w, req, log, err)
 			return
@@ -96,7 +102,10 @@ type errorAnswer struct {
 
 // decodeParams fills the struct v from the path and the query of req.
 func decodeParams(req *http.Request, v reflect.Value) error {
-	query := req.URL.Query()
+	query, err := url.ParseQuery(req.URL.RawQuery)
+	if err != nil {
+		return badRequest("the query of the address cannot be read: %v", err)
+	}
 	var known []string
 	for i := range v.NumField() {
 		field := v.Type().Field(i)

@@ -26,10 +26,8 @@ type Config struct {
 
 // Deps are the readers behind the listener. Nil fields leave their paths out.
 type Deps struct {
-	// Store answers the queries of the API.
-	Store Store
-	// Live is what is known of this moment.
-	Live Live
+	// Store answers the queries of the API; it gives nil for as long as the store cannot be reached.
+	Store func() Store
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Runbooks serves /runbooks/.

@@ -491,3 +491,13 @@ func dropOld[T any](s *Sample[T], now time.Time) {
 		*s = Sample[T]{}
 	}
 }
+
+// Limits returns the load limit in force with its two thresholds, in load units; ok is false where no limit is known.
+func (b BridgeSnapshot) Limits() (limit, newConference, existingConference int64, source capacity.LimitSource, ok bool) {
+	if b.LoadLimitSource == capacity.Unknown {
+		return 0, 0, 0, capacity.Unknown, false
+	}
+	cfg := b.Config.Value
+	return b.LoadLimit, capacity.Threshold(b.LoadLimit, cfg.NewConferenceBasis, capacity.DefaultNewConferenceBasis),
+		capacity.Threshold(b.LoadLimit, cfg.ExistingConferenceBasis, capacity.DefaultExistingConferenceBasis), b.LoadLimitSource, true
+}

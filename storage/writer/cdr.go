@@ -386,6 +386,7 @@ func (f *factWriter) restore(ctx context.Context) error {
 		return err
 	}
 	f.ledger.RestoreSessions(sessions)
+	f.w.deps.Observer.FactsStored(cdr.Facts{Sessions: sessions})
 	return f.fillNeeds(ctx, nil)
 }
 

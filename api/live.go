@@ -1,4 +1,0 @@
-package api
-
-// Live is what is known of this moment.
-type Live interface{}

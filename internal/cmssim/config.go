@@ -1,0 +1,68 @@
+package cmssim
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/bridgewatch/bridgewatch/internal/cmssim/story"
+)
+
+// TokenPattern in a receiver's URL stands for the token of the bridge.
+const TokenPattern = "{token}"
+
+// partToken seeds the CDR tokens.
+const partToken uint64 = 104
+
+// Token is the secret by which the written configuration tells this bridge's CDRs from others'. The seed decides it.
+func (b *Bridge) Token() string {
+	return strings.ReplaceAll(story.NewChooser(b.cluster.sim.cfg.Seed, partToken, uint64(b.number)).GUID().String(), "-", "")
+}
+
+// ConfigFiles says where a Bridgewatch configuration finds what it refers to.
+type ConfigFiles struct {
+	DataDir, CAFile, PasswordFile string
+	CDRListen                     string
+	SyslogListen                  string // empty: off
+	HTTPListen                    string // empty: 127.0.0.1:8800
+	ClickHouseListen              string // empty: Bridgewatch's default
+	PollInterval                  string // empty: 30s
+}
+
+// BridgewatchConfig writes a Bridgewatch configuration (YAML) for the simulated deployment, once it is ready.
+func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
+	var b bytes.Buffer
+	q := strconv.Quote
+	fmt.Fprintf(&b, "# Written by cmssim for its simulated deployment.\n")
+	fmt.Fprintf(&b, "data_dir: %s\n", q(f.DataDir))
+	fmt.Fprintf(&b, "http: {listen: %s}\n", q(cmp.Or(f.HTTPListen, "127.0.0.1:8800")))
+	if f.ClickHouseListen != "" {
+		fmt.Fprintf(&b, "clickhouse: {listen: %s}\n", q(f.ClickHouseListen))
+	}
+	fmt.Fprintf(&b, "cdr: {listen: %s, public_url: %s}\n", q(f.CDRListen), q("http://"+f.CDRListen))
+	if f.SyslogListen != "" {
+		fmt.Fprintf(&b, "syslog: {listen: %s}\n", q(f.SyslogListen))
+	}
+	fmt.Fprintf(&b, "license_pools:\n  - name: main\n    day_boundary: UTC\n    entitlements:\n")
+	users, bridges := 0, 0
+	for _, c := range s.clusters {
+		users += c.state.assigned
+		bridges += len(c.bridges)
+	}
+	fmt.Fprintf(&b, "      - {from: 2020-01-01, pmp: %d, smp: %d, recording: %d}\n", users+users/10, 12*bridges, 4*bridges)
+	fmt.Fprintf(&b, "clusters:\n")
+	platform := "cms1000-m5v2"
+	if s.bridges[0].loadLimit() > 120000 {
+		platform = "cms2000-m5v2"
+	}
+	for _, c := range s.clusters {
+		fmt.Fprintf(&b, "  - name: %s\n    license_pool: main\n    poll_interval: %s\n    bridges:\n", c.Name, cmp.Or(f.PollInterval, "30s"))
+		for _, br := range c.bridges {
+			fmt.Fprintf(&b, "      - name: %s\n        url: %s\n        username: %s\n        password_file: %s\n", br.Name, q(br.URL()), q(br.Username), q(f.PasswordFile))
+			fmt.Fprintf(&b, "        tls: {ca_file: %s}\n        cdr_token: %s\n        platform: %s\n", q(f.CAFile), q(br.Token()), platform)
+		}
+	}
+	return b.Bytes()
+}

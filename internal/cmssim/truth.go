@@ -1,0 +1,115 @@
+package cmssim
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/bridgewatch/bridgewatch/internal/cmssim/story"
+)
+
+// Truth is what really happened so far, to hold a pipeline's answers against. Times are story offsets in seconds.
+type Truth struct {
+	CallsEnded, LegsEnded int64
+	Calls                 []CallTruth // finished calls in order of their end, with Config.KeepTruth
+	Legs                  []LegTruth  // finished legs in order of their end, with Config.KeepTruth
+	Bridges               []BridgeTruth
+}
+
+// CallTruth is a finished call.
+type CallTruth struct {
+	ID, Correlator, Bridge, Name string
+	Start, End                   int64
+	LegsCompleted, LegsMaxActive int
+}
+
+// LegTruth is a finished leg.
+type LegTruth struct {
+	ID, Call, Bridge, Reason string // Call is empty for a leg that never reached one
+	Start, End               int64
+	Person                   bool // not a recorder, streamer, link or screen
+}
+
+// BridgeTruth is what one bridge made and got rid of.
+type BridgeTruth struct {
+	Name       string
+	Session    string // the running one
+	Correlator int64  // index of the session's next record
+	Produced   int64  // records, of all sessions
+	CallsNow   int
+	LegsNow    int
+	Receivers  []ReceiverStats
+}
+
+// truthLog collects the ends of calls and legs, from history and the live part at once.
+type truthLog struct {
+	keep        bool
+	mu          sync.Mutex
+	calls, legs int64
+	callList    []CallTruth
+	legList     []LegTruth
+}
+
+func (t *truthLog) note(b *bridgeState, c *callState, l *legState, at int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c != nil {
+		t.calls++
+		if t.keep {
+			t.callList = append(t.callList, CallTruth{c.ID.String(), c.meeting.Correlator.String(), b.Name, c.meeting.Name, c.Start, at, c.completed, c.maxActive})
+		}
+		return
+	}
+	t.legs++
+	if t.keep {
+		leg := LegTruth{ID: l.ID.String(), Bridge: b.Name, Reason: l.Reason, Start: l.Start, End: at, Person: l.Kind.Person()}
+		if l.Call != nil && (l.call != nil || l.Early) {
+			leg.Call = l.Call.ID.String()
+		}
+		t.legList = append(t.legList, leg)
+	}
+}
+
+// Truth returns a copy of what happened so far.
+func (s *Sim) Truth() Truth {
+	s.truth.mu.Lock()
+	t := Truth{CallsEnded: s.truth.calls, LegsEnded: s.truth.legs, Calls: slices.Clone(s.truth.callList), Legs: slices.Clone(s.truth.legList)}
+	s.truth.mu.Unlock()
+	for _, b := range s.bridges {
+		st := b.state.cluster
+		st.mu.Lock()
+		bt := BridgeTruth{Name: b.Name, Session: b.state.session.String(), Correlator: b.state.correlator, CallsNow: len(b.state.calls), LegsNow: len(b.state.legs)}
+		st.mu.Unlock()
+		bt.Receivers = b.feed.stats()
+		b.feed.mu.Lock()
+		bt.Produced = b.feed.produced
+		b.feed.mu.Unlock()
+		t.Bridges = append(t.Bridges, bt)
+	}
+	return t
+}
+
+// LicenseUse counts the meetings under way in a cluster, each once however many bridges it spans.
+func (s *Sim) LicenseUse(cluster string) (use LicenseUse, ok bool) {
+	for _, c := range s.clusters {
+		if c.Name == cluster {
+			c.state.mu.Lock()
+			defer c.state.mu.Unlock()
+			return c.state.licenseUse(), true
+		}
+	}
+	return LicenseUse{}, false
+}
+
+// World is what stands still behind the story.
+func (s *Sim) World() *story.World { return s.world }
+
+// redactURL hides the path of a receiver, which is its token.
+func redactURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "a malformed address"
+	}
+	return strings.TrimSuffix(u.Scheme+"://"+u.Host, "/")
+}
