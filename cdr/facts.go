@@ -21,9 +21,9 @@ func (o *objectState) byIndex() []SourcedRecord {
 	return list
 }
 
-// level of inference of an end, for the version: what rests on more wins among rows of equally many records.
-func (h EndHow) level() uint64 {
-	switch h {
+// levelOf is the level of inference of an end, for the version: what rests on more wins among rows of equally many records.
+func levelOf(how EndHow) uint64 {
+	switch how {
 	case EndOrphanTimeout:
 		return 1
 	case EndNewSession:
@@ -34,7 +34,7 @@ func (h EndHow) level() uint64 {
 	return 0
 }
 
-func version(records int, how EndHow) uint64 { return 4*uint64(records) + how.level() }
+func version(records int, how EndHow) uint64 { return 4*uint64(records) + levelOf(how) }
 
 // latest keeps the last value that is not empty: records come in order of their index.
 func latest[T comparable](to *T, value T) {

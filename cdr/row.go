@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// EndHow says how the end of a fact was found.
-type EndHow string
+// EndHow says how the end of a fact was found. It is an alias, as the ClickHouse client takes plain strings only.
+type EndHow = string
 
 const (
 	EndNone          EndHow = ""               // still open

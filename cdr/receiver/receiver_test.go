@@ -236,7 +236,9 @@ func raw(t *testing.T, url, request string, closeAfter bool) int {
 
 func TestBrokenUploadsAreNoBodies(t *testing.T) {
 	b := storagetest.Bus(t)
-	url := serve(t, receiver.Deps{Bus: b}, func(c *receiver.Config) { c.BodyTimeout = 300 * time.Millisecond })
+	url := serve(t, receiver.Deps{Bus: b}, func(c *receiver.Config) {
+		c.BodyTimeout, c.MinRate = 300*time.Millisecond, 4<<20
+	})
 	head := "POST /cdr/" + token1 + " HTTP/1.1\r\nHost: x\r\n"
 	large := strings.Repeat("x", 700<<10)
 	for name, c := range map[string]struct {
@@ -252,8 +254,12 @@ func TestBrokenUploadsAreNoBodies(t *testing.T) {
 		"chunk cut in the middle":     {head + "Transfer-Encoding: chunked\r\n\r\nff\r\nhello", true},
 		"two lengths that contradict": {head + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", false},
 	} {
+		began := time.Now()
 		if status := raw(t, url, c.request, c.close); status == 200 {
 			t.Errorf("%s: answered 200", name)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: the connection was held for %v", name, took)
 		}
 	}
 	if stats, err := b.Stats(t.Context()); err != nil || stats[bus.CDR].Messages != 0 {

@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/barchart"
 	"github.com/grafana/grafana-foundation-sdk/go/bargauge"
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
@@ -113,7 +114,16 @@ func timeline(title, description string, states []dashboard.ValueMapping, querie
 
 // list is a table.
 func list(title, description string, queries ...query) *table.PanelBuilder {
-	return table.NewPanelBuilder().Title(title).Description(description).Unit(plain).Targets(targets(queries)).CellHeight(common.TableCellHeightSm)
+	return table.NewPanelBuilder().Title(title).Description(description).Unit(plain).Targets(targets(queries)).CellHeight(common.TableCellHeightSm).
+		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{}))
+}
+
+// dailyColumns is a bar for each day, which is the first column of the query.
+func dailyColumns(title, unit, description string, queries ...query) *barchart.PanelBuilder {
+	return barchart.NewPanelBuilder().Title(title).Description(description).Unit(unit).Targets(targets(queries)).
+		Orientation(common.VizOrientationVertical).ShowValue(common.VisibilityModeNever).FillOpacity(80).
+		ColorScheme(colorMode(dashboard.FieldColorModeIdPaletteClassicByName)).
+		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).Calcs([]string{}))
 }
 
 func last() *common.ReduceDataOptionsBuilder {
@@ -151,3 +161,67 @@ func states(triples ...string) []dashboard.ValueMapping {
 }
 
 func upDown() []dashboard.ValueMapping { return states("1", "up", good, "0", "down", bad) }
+
+// property is the thresholds as part of an override.
+func (s steps) property() dashboard.DynamicConfigValue {
+	list := []map[string]any{{"color": s.base, "value": nil}}
+	for _, t := range s.more {
+		list = append(list, map[string]any{"color": t.Color, "value": *t.Value})
+	}
+	return property("thresholds", map[string]any{"mode": "absolute", "steps": list})
+}
+
+// asMark draws a series as a thin dashed line of one color.
+func asMark(color string) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{
+		fixedColor(color), property("custom.fillOpacity", 0),
+		property("custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{3, 5}}),
+	}
+}
+
+func coloredLine(color string) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{fixedColor(color)}
+}
+
+// unit gives one column of a table its unit.
+func unit(id string) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("unit", id)}
+}
+
+// cell is how a table draws one column: gauge, color-text.
+func cell(kind string) dashboard.DynamicConfigValue {
+	return property("custom.cellOptions", map[string]any{"type": kind})
+}
+
+// colored maps the values of one column to texts in their color.
+func colored(mappings ...dashboard.ValueMapping) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("mappings", mappings), cell("color-text")}
+}
+
+// shareCell draws a share of legs that suffered.
+func shareCell() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("unit", ratio), property("decimals", 1), cell("color-text"), from(good).at(0.05, caution).at(0.1, bad).property()}
+}
+
+// linkTo opens another dashboard for the value that was clicked, with the time range and the other variables kept.
+func linkTo(name, parameter string) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("links", []map[string]any{{
+		"title": "Open", "url": "/d/" + uidPrefix + name + "?${__url_time_range}&${cms_cluster:queryparam}&var-" + parameter + "=${__value.text:percentencode}",
+	}})}
+}
+
+func joinBy(field string) dashboard.DataTransformerConfig {
+	return dashboard.DataTransformerConfig{Id: "joinByField", Options: map[string]any{"byField": field, "mode": "outer"}}
+}
+
+// organize puts the columns of a table in order, renames them and drops the rest.
+func organize(order []string, names map[string]string, dropped ...string) dashboard.DataTransformerConfig {
+	index, exclude := map[string]int{}, map[string]bool{}
+	for i, name := range order {
+		index[name] = i
+	}
+	for _, name := range dropped {
+		exclude[name] = true
+	}
+	return dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{"indexByName": index, "renameByName": names, "excludeByName": exclude}}
+}

@@ -39,3 +39,9 @@ func choice(name, label, values string) *dashboard.QueryVariableBuilder {
 		Sort(dashboard.VariableSortNaturalAsc).Multi(true).IncludeAll(true).
 		Current(dashboard.VariableOption{Text: dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}}, Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{all}}})
 }
+
+// search is a text box; SQL takes it by ${search:sqlstring}, which quotes it.
+func search(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	empty := ""
+	return b.WithVariable(dashboard.NewTextBoxVariableBuilder("search").Label("Search").DefaultValue(dashboard.StringOrMap{String: &empty}))
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/bridgewatch/bridgewatch/alerts"
 	"github.com/bridgewatch/bridgewatch/api"
 	"github.com/bridgewatch/bridgewatch/cdr/receiver"
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -186,11 +186,11 @@ func (a *App) Run(ctx context.Context) error {
 
 // stages is the order of starting; ending is the reverse: receivers, subscribers and pollers, then writers, then the servers, HTTP last.
 func (a *App) stages() []stage {
-	var http, servers, stores, sources stage
-	http = stage{name: "http", grace: 3 * time.Second}
+	var web, servers, stores, sources stage
+	web = stage{name: "http", grace: 3 * time.Second}
 	if a.has(Expose) {
 		server := a.apiServer()
-		http.components = append(http.components, component{"http", server.Run, server.Ready()})
+		web.components = append(web.components, component{"http", server.Run, server.Ready()})
 	}
 	servers = stage{name: "servers", grace: 10 * time.Second}
 	if a.engine != nil {
@@ -210,7 +210,7 @@ func (a *App) stages() []stage {
 	if a.has(Collect) {
 		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
 	}
-	return []stage{http, servers, stores, sources}
+	return []stage{web, servers, stores, sources}
 }
 
 // storeReady is what the stages after the store wait for: with the embedded engine its tables, with an external server nothing.
@@ -271,7 +271,7 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 
 // runPollers polls every bridge until ctx ends.
 func (a *App) runPollers(ctx context.Context) error {
-	p, err := poller.New(poller.DefaultConfig(), poller.Deps{Live: a.live, Publisher: a.bus, Log: a.log, Registerer: a.registry})
+	p, err := poller.New(pollerConfig(a.options.Config), poller.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
 	}
@@ -288,7 +288,7 @@ func (a *App) apiServer() *api.Server {
 			return nil
 		},
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
-		Runbooks:  alerts.RunbookHandler(),
+		Runbooks:  http.NotFoundHandler(),
 		Readiness: a.readiness,
 		Listener:  a.http,
 		Log:       a.log,

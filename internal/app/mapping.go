@@ -2,10 +2,12 @@ package app
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/bridgewatch/bridgewatch/cdr/receiver"
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
+	"github.com/bridgewatch/bridgewatch/collector/poller"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/engine"
@@ -65,6 +67,23 @@ func writerConfig(c config.Config) writer.Config {
 	out := writer.DefaultConfig()
 	if d := c.Facts.OrphanTimeout.Std(); d > 0 {
 		out.Facts.OrphanTimeout = d
+	}
+	return out
+}
+
+func pollerConfig(c config.Config) poller.Config {
+	out := poller.DefaultConfig()
+	if c.CDR.PublicURL == "" {
+		return out
+	}
+	out.Receivers = map[string]map[string]collector.Secret{}
+	for _, cluster := range c.Clusters {
+		out.Receivers[cluster.Name] = map[string]collector.Secret{}
+		for _, bridge := range cluster.Bridges {
+			if !bridge.CDRToken.IsZero() {
+				out.Receivers[cluster.Name][bridge.Name] = collector.Secret(strings.TrimSuffix(c.CDR.PublicURL, "/") + "/cdr/" + bridge.CDRToken.Reveal())
+			}
+		}
 	}
 	return out
 }

@@ -132,6 +132,13 @@ func (b *Bridge) Restart() {
 	b.Boot()
 }
 
+func (b *Bridge) release() release {
+	st := b.state.cluster
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return b.state.release
+}
+
 func (b *Bridge) stopped() bool {
 	st := b.state.cluster
 	st.mu.Lock()

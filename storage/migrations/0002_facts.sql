@@ -217,19 +217,20 @@ ARRAY JOIN gaps AS gap;
 CREATE VIEW meetings AS
 SELECT
     call_correlator,
-    any(cms_cluster)                      AS cms_cluster,
-    argMin(name, (start, id))             AS name,
-    argMin(call_type, (start, id))        AS call_type,
-    argMin(space_id, (start, id))         AS space_id,
-    argMin(owner_name, (start, id))       AS owner_name,
-    argMin(tenant_id, (start, id))        AS tenant_id,
-    min(calls.start)                      AS start,
-    if(countIf(calls.end IS NULL) > 0, NULL, max(calls.end)) AS end,
-    max(end_inferred)                     AS end_inferred,
-    arraySort(groupUniqArray(call_bridge)) AS call_bridges,
-    count()                               AS calls,
-    max(recorded)                         AS recorded,
-    max(streamed)                         AS streamed
-FROM calls
+    min(c.cms_cluster)                             AS cms_cluster,
+    argMin(c.name, (c.start, c.id))                AS name,
+    argMin(c.call_type, (c.start, c.id))           AS call_type,
+    argMin(c.space_id, (c.start, c.id))            AS space_id,
+    argMin(c.owner_name, (c.start, c.id))          AS owner_name,
+    argMin(c.tenant_id, (c.start, c.id))           AS tenant_id,
+    min(c.start)                                   AS start,
+    if(countIf(c.end IS NULL) > 0, NULL, max(c.end)) AS end,
+    max(c.end_inferred)                            AS end_inferred,
+    arraySort(groupUniqArray(c.call_bridge))       AS call_bridges,
+    count()                                        AS calls,
+    max(c.recorded)                                AS recorded,
+    max(c.streamed)                                AS streamed
+FROM calls AS c
 WHERE call_correlator != toUUID('00000000-0000-0000-0000-000000000000')
-GROUP BY call_correlator;
+GROUP BY call_correlator
+SETTINGS prefer_column_name_to_alias = 1;

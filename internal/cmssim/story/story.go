@@ -153,7 +153,7 @@ func New(cluster *Cluster, cfg Config, from, until int64) *Story {
 	}
 	return &Story{
 		cluster: cluster, seed: cfg.Seed, until: until,
-		rate:   2 * cfg.Volume * float64(len(cluster.Bridges)),
+		rate:   1.7 * cfg.Volume * float64(len(cluster.Bridges)),
 		minute: floorDiv(from, 60),
 		busy:   make(map[*Space]int64), tallies: make([]tally, len(cluster.Bridges)),
 	}

@@ -400,6 +400,7 @@ func (s *Story) rejoin(r Chooser, l *Leg) *Leg {
 	if back.Kind.App() {
 		back.Group = back.ID
 	} else {
+		back.Group = r.GUID()
 		back.SIPCallID = sipCallID(r, l.Bridge)
 	}
 	cut := l.Activate + r.Between(60, l.End-l.Activate-60)
