@@ -27,6 +27,7 @@ type options struct {
 	Bridges     int           `default:"3" help:"Call Bridges per cluster, at most 24."`
 	Seed        int64         `default:"1" help:"Same seed, same story."`
 	Volume      float64       `default:"1" help:"Meetings, relative to about 100 started per bridge and hour at the daily peak."`
+	Crowd       float64       `default:"1" help:"People in a conference, relative to five on average."`
 	Speed       float64       `default:"1" help:"Simulated seconds per second."`
 	Release     string        `default:"3.8" help:"CMS release: 2.0 to 2.9, or 3.0 and later."`
 	Backfill    string        `default:"0" help:"History told as CDRs before the live part, such as 90d or 36h."`
@@ -89,7 +90,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("cmssim: --listen: port: %w", err)
 	}
 	sim, err := cmssim.New(cmssim.Config{
-		Clusters: o.Clusters, Bridges: o.Bridges, Seed: o.Seed, Volume: o.Volume, Speed: o.Speed, Release: o.Release,
+		Clusters: o.Clusters, Bridges: o.Bridges, Seed: o.Seed, Volume: o.Volume, Crowd: o.Crowd, Speed: o.Speed, Release: o.Release,
 		Backfill: backfill, Preroll: o.Preroll, StopAfter: o.StopAfter, Hold: true, SyslogTarget: o.Syslog,
 		ListenHost: host, BasePort: port, Username: o.Username, Password: o.Password,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
