@@ -2,6 +2,7 @@ package cmssim
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ type ConfigFiles struct {
 	DataDir, CAFile, PasswordFile string
 	CDRListen                     string
 	SyslogListen                  string // empty: off
+	HTTPListen                    string // empty: 127.0.0.1:8800
+	ClickHouseListen              string // empty: Bridgewatch's default
+	PollInterval                  string // empty: 30s
 }
 
 // BridgewatchConfig writes a Bridgewatch configuration (YAML) for the simulated deployment, once it is ready.
@@ -33,7 +37,10 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 	q := strconv.Quote
 	fmt.Fprintf(&b, "# Written by cmssim for its simulated deployment.\n")
 	fmt.Fprintf(&b, "data_dir: %s\n", q(f.DataDir))
-	fmt.Fprintf(&b, "http: {listen: \"127.0.0.1:8800\"}\n")
+	fmt.Fprintf(&b, "http: {listen: %s}\n", q(cmp.Or(f.HTTPListen, "127.0.0.1:8800")))
+	if f.ClickHouseListen != "" {
+		fmt.Fprintf(&b, "clickhouse: {listen: %s}\n", q(f.ClickHouseListen))
+	}
 	fmt.Fprintf(&b, "cdr: {listen: %s, public_url: %s}\n", q(f.CDRListen), q("http://"+f.CDRListen))
 	if f.SyslogListen != "" {
 		fmt.Fprintf(&b, "syslog: {listen: %s}\n", q(f.SyslogListen))
@@ -51,7 +58,7 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 		platform = "cms2000-m5v2"
 	}
 	for _, c := range s.clusters {
-		fmt.Fprintf(&b, "  - name: %s\n    license_pool: main\n    poll_interval: 30s\n    bridges:\n", c.Name)
+		fmt.Fprintf(&b, "  - name: %s\n    license_pool: main\n    poll_interval: %s\n    bridges:\n", c.Name, cmp.Or(f.PollInterval, "30s"))
 		for _, br := range c.bridges {
 			fmt.Fprintf(&b, "      - name: %s\n        url: %s\n        username: %s\n        password_file: %s\n", br.Name, q(br.URL()), q(br.Username), q(f.PasswordFile))
 			fmt.Fprintf(&b, "        tls: {ca_file: %s}\n        cdr_token: %s\n        platform: %s\n", q(f.CAFile), q(br.Token()), platform)

@@ -1,0 +1,131 @@
+package cdr
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// run is a contiguous range of known correlator indices of a session.
+type run struct {
+	lo, hi         int64
+	loTime, hiTime time.Time // of the records at its ends
+	loMissing      int64     // what the record at lo says is missing before it
+}
+
+// sessionState is what a ledger knows of one run of one bridge.
+type sessionState struct {
+	row   Session // its index and gap fields are computed when it is handed out
+	runs  []run   // in order, never adjacent
+	dirty bool
+	// unfinishedHeld: everything of the session whose end is not known from a record is in memory.
+	unfinishedHeld bool
+	// twoBridges and foreign say that the finding was made, so that it is made once.
+	twoBridges, foreign bool
+}
+
+// knows tells whether the index was seen before.
+func (s *sessionState) knows(index int64) bool {
+	_, found := slices.BinarySearchFunc(s.runs, index, func(r run, index int64) int {
+		switch {
+		case r.hi < index:
+			return -1
+		case r.lo > index:
+			return 1
+		default:
+			return 0
+		}
+	})
+	return found
+}
+
+// last is the highest index known, -1 without one.
+func (s *sessionState) last() int64 {
+	if len(s.runs) == 0 {
+		return -1
+	}
+	return s.runs[len(s.runs)-1].hi
+}
+
+// learn adds an index that was not known.
+func (s *sessionState) learn(h Header) {
+	one := run{lo: h.CorrelatorIndex, hi: h.CorrelatorIndex, loTime: h.Time, hiTime: h.Time, loMissing: h.Missing}
+	i, _ := slices.BinarySearchFunc(s.runs, one.lo, func(r run, index int64) int {
+		if r.lo < index {
+			return -1
+		}
+		return 1
+	})
+	before, after := i > 0 && s.runs[i-1].hi+1 == one.lo, i < len(s.runs) && s.runs[i].lo-1 == one.hi
+	switch {
+	case before && after:
+		s.runs[i-1].hi, s.runs[i-1].hiTime = s.runs[i].hi, s.runs[i].hiTime
+		s.runs = slices.Delete(s.runs, i, i+1)
+	case before:
+		s.runs[i-1].hi, s.runs[i-1].hiTime = one.hi, one.hiTime
+	case after:
+		s.runs[i].lo, s.runs[i].loTime, s.runs[i].loMissing = one.lo, one.loTime, one.loMissing
+	default:
+		s.runs = slices.Insert(s.runs, i, one)
+	}
+	if s.row.Records == 0 || h.Time.Before(s.row.FirstTime) {
+		s.row.FirstTime = h.Time
+	}
+	if s.row.Records == 0 || h.Time.After(s.row.LastTime) {
+		s.row.LastTime = h.Time
+	}
+	s.row.Records++
+	s.dirty = true
+}
+
+// completeness computes the fields of the row that follow from the runs.
+func (s *sessionState) completeness() Session {
+	row := s.row
+	row.Gaps = []Gap{}
+	row.Missing, row.ReportedMissing = 0, 0
+	if len(s.runs) > 0 {
+		row.FirstIndex, row.LastIndex = s.runs[0].lo, s.last()
+	}
+	for i := 1; i < len(s.runs); i++ {
+		before, after := s.runs[i-1], s.runs[i]
+		count := after.lo - before.hi - 1
+		gap := Gap{After: before.hi, Count: count, Reported: min(after.loMissing, count), From: before.hiTime, To: after.loTime}
+		row.Gaps = append(row.Gaps, gap)
+		row.Missing += gap.Count
+		row.ReportedMissing += gap.Reported
+	}
+	row.Version = 2 * uint64(row.Records+row.Duplicates)
+	if row.Superseded {
+		row.Version++
+	}
+	return row
+}
+
+// restoreSession makes the state that handed out the row.
+func restoreSession(row Session) *sessionState {
+	s := &sessionState{row: row}
+	if row.Records == 0 {
+		return s
+	}
+	lo, loTime, loMissing := row.FirstIndex, row.FirstTime, int64(0)
+	for _, g := range row.Gaps {
+		s.runs = append(s.runs, run{lo: lo, hi: g.After, loTime: loTime, hiTime: g.From, loMissing: loMissing})
+		lo, loTime, loMissing = g.After+g.Count+1, g.To, g.Reported
+	}
+	s.runs = append(s.runs, run{lo: lo, hi: row.LastIndex, loTime: loTime, hiTime: row.LastTime, loMissing: loMissing})
+	return s
+}
+
+// bridgeKey tells sessions of one bridge from those of others.
+type bridgeKey struct {
+	guid            uuid.UUID
+	cluster, source string
+}
+
+func (s *sessionState) bridge() bridgeKey {
+	if s.row.BridgeID != uuid.Nil {
+		return bridgeKey{guid: s.row.BridgeID}
+	}
+	return bridgeKey{cluster: s.row.SourceCluster, source: s.row.Source}
+}

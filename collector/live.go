@@ -1,0 +1,503 @@
+package collector
+
+import (
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bridgewatch/bridgewatch/collector/capacity"
+)
+
+// Sample is a value with the time it was taken and the time until which it may be shown. A zero Sample is a missing one.
+// Values are replaced whole and never changed in place, so a copy of a Sample is safe to read without a lock.
+type Sample[T any] struct {
+	Value T
+	// At is when it was taken.
+	At time.Time
+	// Until is when it becomes too old to stand for now.
+	Until time.Time
+}
+
+// Known reports whether there is a value that may still be shown at now.
+func (s Sample[T]) Known(now time.Time) bool { return !s.At.IsZero() && now.Before(s.Until) }
+
+// BridgeState is the newest of everything about one Call Bridge.
+type BridgeState struct {
+	Cluster, Bridge string
+	// Polled says whether the last poll of /system/status succeeded; not Known before the first.
+	Polled              Sample[bool]
+	ClockSkew           Sample[time.Duration]
+	Status              Sample[Status]
+	Load                Sample[Load]
+	Config              Sample[ClusterConfig]
+	MultipartyLicensing Sample[MultipartyLicensing]
+	Alarms              Sample[[]Alarm]
+	// DegradedLegs carry a quality alarm now.
+	DegradedLegs Sample[int64]
+	Calls        Sample[CallSummary]
+	// Participants hosted by the bridge, by kind of client: sip, webapp, lync, other.
+	Participants Sample[map[string]int64]
+	// LicenseFile is /system/licensing, for releases before 3.0.
+	LicenseFile  Sample[[]Feature]
+	TurnServers  Sample[[]TurnState]
+	WebBridges   Sample[[]DeviceState]
+	Recorders    Sample[[]DeviceState]
+	Streamers    Sample[[]DeviceState]
+	Database     Sample[Database]
+	CDRReceivers Sample[ReceiverState]
+	MediaModules Sample[MediaModules]
+	SyslogStats  Sample[SyslogStats]
+	Events       Sample[EventsState]
+	// TLSUnverified: the bridge's identity is not checked, because the configuration says so.
+	TLSUnverified bool
+}
+
+// CallSummary sums the calls of one bridge.
+type CallSummary struct {
+	// ByType counts calls by callType; nil where details were not read.
+	ByType map[string]int64
+	// Total is the number of calls.
+	Total int64
+	// Correlators are the distinct callCorrelators, by which the calls of one meeting on several bridges are the same meeting.
+	Correlators []string
+	// Recording and Streaming count calls that do so now; nil where unknown.
+	Recording, Streaming *int64
+	// ParticipantsLocal is the sum of numParticipantsLocal; nil where unknown.
+	ParticipantsLocal *int64
+	// LargestMeeting is the largest number of participants, local and remote, of one call; nil where unknown.
+	LargestMeeting *int64
+	// DistributionLinks is the number of links that the calls' spread over bridges costs this bridge, at one to each other bridge; nil where unknown.
+	DistributionLinks *int64
+}
+
+// TurnState is one TURN server as one bridge sees it: the worst of its hosts.
+type TurnState struct {
+	Name        string
+	Reachable   *bool
+	RoundTrip   *time.Duration
+	Allocations *int64
+}
+
+// DeviceState is one Web Bridge, recorder or streamer as one bridge sees it.
+type DeviceState struct {
+	Name   string
+	Status string
+	// Reachable is nil where the bridge does not use the device.
+	Reachable *bool
+	// Active recordings or streams on the device; nil where not said.
+	Active *int64
+}
+
+// ReceiverState is the table of CDR receivers of one bridge.
+type ReceiverState struct {
+	Receivers []CDRReceiver
+	// Maximum is the size of the table; nil where not said.
+	Maximum *int64
+	// Ours: our own receiver is among them; nil where our address is not known.
+	Ours *bool
+}
+
+// MediaModules is what syslog said last about media modules.
+type MediaModules struct{ Total, Working int64 }
+
+// SyslogStats are the gauges of the last STATS line; nil where a line lacks them.
+type SyslogStats struct {
+	DistributionLegs, SIPLegs, AppSessions *int64
+	LegsPerSecond                          *float64
+}
+
+// EventsState is the state of the events connection to one bridge.
+type EventsState struct {
+	Connected   bool
+	LastMessage time.Time
+}
+
+// CertificateState is what the last probe of a TLS end point found.
+type CertificateState struct {
+	Endpoint string
+	Cluster  string
+	NotAfter time.Time
+	// NameMatches and ChainValid are nil where no certificate was seen.
+	NameMatches, ChainValid *bool
+}
+
+// SchedulerState is what a scheduler's status document said last.
+type SchedulerState struct {
+	Name string
+	Up   bool
+}
+
+// ClusterState is the newest of what belongs to a whole cluster.
+type ClusterState struct {
+	Cluster string
+	// Features is /clusterLicensing (3.0 and later).
+	Features Sample[[]Feature]
+	// Usage is the newest complete five-minute bin of MPLicenseUsage, summed over hosts.
+	Usage Sample[UsageTotals]
+	// Groups maps a bridge's uniqueName to the name of its Call Bridge Group; bridges in no group map to "".
+	Groups     Sample[map[string]string]
+	Schedulers map[string]Sample[SchedulerState]
+}
+
+// UsageTotals is license use of a cluster as its servers report it. Sixths are not applied on the wire; SMPSixths applies them exactly.
+type UsageTotals struct {
+	// Bin is the start of the five minutes.
+	Bin time.Time
+	// PMP, Recording and Streaming in thousandths of a license.
+	PMP, Recording, Streaming Thousandths
+	// SMP6000 is shared licenses in six-thousandths: 6 x full + audio-only + point-to-point, each in thousandths.
+	SMP6000 int64
+	// PMPAssigned is nil where the release does not report it.
+	PMPAssigned *int64
+}
+
+// PoolState is what the license engine knows about a pool. Nil means not known.
+type PoolState struct {
+	// InUse, Assigned and Entitlement by license: pmp, smp, recording. A license that is absent is not known.
+	InUse, Assigned, Entitlement map[string]float64
+	OverageDays                  *int64
+	EnforcementLevel             *int64
+}
+
+type bridgeKey struct{ cluster, bridge string }
+
+type counters struct {
+	records       map[string]int64
+	legEnds       map[string]int64
+	qualityAlarms map[string]int64
+	duplicates    int64
+	malformed     int64
+	missing       int64
+	nextIndex     *int64
+	baseIndex     *int64
+	lastRecord    time.Time
+}
+
+type bridgeEntry struct {
+	state    BridgeState
+	counters counters
+	held     bool
+}
+
+// Live is the newest state of everything, filled by pollers, writers and subscribers and read by the Prometheus collector, the API and the alert rules.
+// All methods may be called from any goroutine. Names that the inventory does not hold are ignored: labels stay a closed set.
+type Live struct {
+	inventory Inventory
+	now       func() time.Time
+
+	mu           sync.Mutex
+	bridges      map[bridgeKey]*bridgeEntry
+	clusters     map[string]*ClusterState
+	certificates map[string]Sample[CertificateState]
+	pools        map[string]Sample[PoolState]
+}
+
+// NewLive returns the empty state of an inventory. The clock decides when samples are too old to be shown; nil means time.Now.
+func NewLive(inv Inventory, now func() time.Time) *Live {
+	if now == nil {
+		now = time.Now
+	}
+	l := &Live{
+		inventory:    inv,
+		now:          now,
+		bridges:      make(map[bridgeKey]*bridgeEntry),
+		clusters:     make(map[string]*ClusterState),
+		certificates: make(map[string]Sample[CertificateState]),
+		pools:        make(map[string]Sample[PoolState]),
+	}
+	for _, c := range inv.Clusters {
+		l.clusters[c.Name] = &ClusterState{Cluster: c.Name}
+		for _, b := range c.Bridges {
+			l.bridges[bridgeKey{c.Name, b.Name}] = &bridgeEntry{
+				state:    BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
+				counters: counters{records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64)},
+				held:     true,
+			}
+		}
+	}
+	return l
+}
+
+// Inventory returns the inventory the state is about.
+func (l *Live) Inventory() Inventory { return l.inventory }
+
+// Hold says whether this instance holds the lease of a bridge. Bridges that are not held are not exposed, so that sums over instances are right.
+// All bridges are held at first.
+func (l *Live) Hold(cluster, bridge string, held bool) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.held = held })
+}
+
+// Update changes the state of one bridge under the lock. Slices, maps and pointers must be replaced, not changed: snapshots share them.
+func (l *Live) Update(cluster, bridge string, change func(*BridgeState)) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		change(&b.state)
+		// A restarted bridge counts from 0 again; so does what we compare with while no record of it has come.
+		if index := b.state.Status.Value.CDRCorrelatorIndex; index != nil {
+			if b.counters.baseIndex == nil || *index < *b.counters.baseIndex {
+				base := *index
+				b.counters.baseIndex = &base
+			}
+		}
+	})
+}
+
+// UpdateCluster changes the state of one cluster under the lock. The same rule as for Update holds.
+func (l *Live) UpdateCluster(cluster string, change func(*ClusterState)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.clusters[cluster]; c != nil {
+		change(c)
+	}
+}
+
+// SetCertificate stores what a probe found.
+func (l *Live) SetCertificate(s Sample[CertificateState]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.certificates[s.Value.Cluster+"\x00"+s.Value.Endpoint] = s
+}
+
+// SetPool stores what the license engine found about a pool.
+func (l *Live) SetPool(pool string, s Sample[PoolState]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pools[pool] = s
+}
+
+// SetEvents stores the state of the events connection to a bridge. It holds until the next call.
+func (l *Live) SetEvents(cluster, bridge string, connected bool, lastMessage time.Time) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.state.Events = Sample[EventsState]{Value: EventsState{connected, lastMessage}, At: l.now(), Until: forever}
+	})
+}
+
+// SetParticipants stores the people a bridge hosts now, by kind of client (sip, webapp, lync, other), from whoever knows best: the events roster where it is
+// connected. The figure is shown until validFor has passed.
+func (l *Live) SetParticipants(cluster, bridge string, byClient map[string]int64, validFor time.Duration) {
+	now := l.now()
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.state.Participants = Sample[map[string]int64]{Value: maps.Clone(byClient), At: now, Until: now.Add(validFor)}
+	})
+}
+
+// forever is the Until of states that hold until they are replaced.
+var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// CountRecord counts one record accepted after de-duplication. Unknown types count as Other.
+func (l *Live) CountRecord(cluster, bridge, recordType string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.records[closed(recordType, RecordTypes())]++ })
+}
+
+// CountDuplicate counts one record that had been stored before.
+func (l *Live) CountDuplicate(cluster, bridge string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.duplicates++ })
+}
+
+// CountMalformedBody counts one body that could not, or not wholly, be understood.
+func (l *Live) CountMalformedBody(cluster, bridge string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.malformed++ })
+}
+
+// CountLegEnd counts one call leg that ended for that reason. Unknown reasons count as Other.
+func (l *Live) CountLegEnd(cluster, bridge, reason string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.legEnds[closed(reason, LegEndReasons())]++ })
+}
+
+// CountQualityAlarm counts one quality alarm in a callLegEnd. Unknown types count as Other.
+func (l *Live) CountQualityAlarm(cluster, bridge, alarm string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.qualityAlarms[closed(alarm, QualityAlarms())]++ })
+}
+
+// SetMissing stores how many records of the bridge are missing now, over its sessions.
+func (l *Live) SetMissing(cluster, bridge string, records int64) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.missing = records })
+}
+
+// SetNextIndex stores the correlatorIndex we expect next from the bridge's running session. A new session is told by a lower index.
+func (l *Live) SetNextIndex(cluster, bridge string, next int64) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.nextIndex = &next })
+}
+
+// SetLastRecord stores the time of the newest record of the bridge; an earlier time than the stored one is ignored.
+func (l *Live) SetLastRecord(cluster, bridge string, at time.Time) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		if at.After(b.counters.lastRecord) {
+			b.counters.lastRecord = at
+		}
+	})
+}
+
+func (l *Live) bridge(cluster, bridge string, do func(*bridgeEntry)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.bridges[bridgeKey{cluster, bridge}]; b != nil {
+		do(b)
+	}
+}
+
+func closed(value string, set []string) string {
+	for _, known := range set {
+		if known == value {
+			return known
+		}
+	}
+	return Other
+}
+
+// RecordTypes are the nine known types of CDR records (cms-cdr.md §2).
+func RecordTypes() []string {
+	return []string{
+		"callStart", "callEnd", "callLegStart", "callLegUpdate", "callLegEnd",
+		"recordingStart", "recordingEnd", "streamingStart", "streamingEnd",
+	}
+}
+
+// LegEndReasons are the known reasons of callLegEnd (cms-cdr.md §3.3).
+func LegEndReasons() []string {
+	return []string{
+		"apiInitiatedTeardown", "callDeactivated", "callEnded", "callMoved", "clientInitiatedTeardown", "confirmationTimeOut", "dnsFailure",
+		"encryptionRequired", "error", "incorrectPasscode", "ivrTimeout", "ivrUnknownCall", "localTeardown", "participantLimitReached",
+		"remoteBusy", "remoteRejected", "remoteTeardown", "ringingTimeout", "tenantParticipantLimitReached", "timeout", "unknownDestination",
+	}
+}
+
+// QualityAlarms are the known quality alarms of a call leg (cms-cdr.md §2.5, cms-api.md §7.2).
+func QualityAlarms() []string { return []string{"packetLoss", "excessiveJitter", "highRoundTripTime"} }
+
+// Snapshot is a consistent copy of the live state, with what is too old left out.
+type Snapshot struct {
+	At time.Time
+	// Bridges that are held, in the order of the inventory.
+	Bridges      []BridgeSnapshot
+	Clusters     []ClusterState
+	Certificates []CertificateState
+	Pools        map[string]PoolState
+}
+
+// BridgeSnapshot is one bridge in a snapshot.
+type BridgeSnapshot struct {
+	BridgeState
+	Inventory Bridge
+	// LoadLimit in force, load units; zero with an empty source where unknown.
+	LoadLimit       int64
+	LoadLimitSource capacity.LimitSource
+	// Records, LegEnds and QualityAlarms count by the closed sets; a value without entry is 0.
+	Records, LegEnds, QualityAlarms map[string]int64
+	Duplicates, Malformed, Missing  int64
+	// Behind is the bridge's cdrCorrelatorIndex less the index we expect next; nil where the bridge's is not known.
+	Behind     *int64
+	LastRecord time.Time
+}
+
+// Up reports whether the last poll succeeded; known is false before the first.
+func (b BridgeSnapshot) Up() (up, known bool) { return b.Polled.Value, !b.Polled.At.IsZero() }
+
+// Snapshot returns a copy of the state as of now. Samples that are too old are zero in it.
+func (l *Live) Snapshot() Snapshot {
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	snap := Snapshot{At: now, Pools: make(map[string]PoolState)}
+	for _, c := range l.inventory.Clusters {
+		held := false
+		for _, inv := range c.Bridges {
+			entry := l.bridges[bridgeKey{c.Name, inv.Name}]
+			if !entry.held {
+				continue
+			}
+			held = true
+			snap.Bridges = append(snap.Bridges, entry.snapshot(now, inv))
+		}
+		if !held && len(c.Bridges) > 0 {
+			continue
+		}
+		cluster := *l.clusters[c.Name]
+		dropOld(&cluster.Features, now)
+		dropOld(&cluster.Usage, now)
+		dropOld(&cluster.Groups, now)
+		cluster.Schedulers = make(map[string]Sample[SchedulerState])
+		for name, s := range l.clusters[c.Name].Schedulers {
+			if s.Known(now) {
+				cluster.Schedulers[name] = s
+			}
+		}
+		snap.Clusters = append(snap.Clusters, cluster)
+		for _, endpoint := range c.Certificates {
+			if s := l.certificates[c.Name+"\x00"+endpoint]; s.Known(now) {
+				snap.Certificates = append(snap.Certificates, s.Value)
+			}
+		}
+	}
+	for name, p := range l.pools {
+		if p.Known(now) {
+			snap.Pools[name] = p.Value
+		}
+	}
+	return snap
+}
+
+func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
+	s := BridgeSnapshot{
+		BridgeState: e.state, Inventory: inv,
+		Records: maps.Clone(e.counters.records), LegEnds: maps.Clone(e.counters.legEnds), QualityAlarms: maps.Clone(e.counters.qualityAlarms),
+		Duplicates: e.counters.duplicates, Malformed: e.counters.malformed, Missing: e.counters.missing,
+		LastRecord: e.counters.lastRecord,
+	}
+	dropOld(&s.ClockSkew, now)
+	dropOld(&s.Status, now)
+	dropOld(&s.Load, now)
+	dropOld(&s.Config, now)
+	dropOld(&s.MultipartyLicensing, now)
+	dropOld(&s.Alarms, now)
+	dropOld(&s.DegradedLegs, now)
+	dropOld(&s.Calls, now)
+	dropOld(&s.Participants, now)
+	dropOld(&s.LicenseFile, now)
+	dropOld(&s.TurnServers, now)
+	dropOld(&s.WebBridges, now)
+	dropOld(&s.Recorders, now)
+	dropOld(&s.Streamers, now)
+	dropOld(&s.Database, now)
+	dropOld(&s.CDRReceivers, now)
+	dropOld(&s.MediaModules, now)
+	dropOld(&s.SyslogStats, now)
+	dropOld(&s.Events, now)
+	var configured int64
+	if limit := s.Config.Value.LoadLimit; limit != nil {
+		configured = *limit
+	}
+	// Before the bridge's own configuration was read the catalogue would give an answer that the bridge may contradict a moment later.
+	if !s.Config.At.IsZero() {
+		s.LoadLimit, s.LoadLimitSource = capacity.LoadLimit(configured, inv.LoadLimit, inv.Platform)
+	}
+	if theirs := s.Status.Value.CDRCorrelatorIndex; theirs != nil {
+		// Without a record of ours, count from the first index seen: a receiver that was added late has lost nothing.
+		ours := e.counters.baseIndex
+		if e.counters.nextIndex != nil {
+			ours = e.counters.nextIndex
+		}
+		behind := int64(0)
+		if ours != nil {
+			behind = max(*theirs-*ours, 0)
+		}
+		s.Behind = &behind
+	}
+	return s
+}
+
+func dropOld[T any](s *Sample[T], now time.Time) {
+	if !s.Known(now) {
+		*s = Sample[T]{}
+	}
+}
+
+// Limits returns the load limit in force with its two thresholds, in load units; ok is false where no limit is known.
+func (b BridgeSnapshot) Limits() (limit, newConference, existingConference int64, source capacity.LimitSource, ok bool) {
+	if b.LoadLimitSource == capacity.Unknown {
+		return 0, 0, 0, capacity.Unknown, false
+	}
+	cfg := b.Config.Value
+	return b.LoadLimit, capacity.Threshold(b.LoadLimit, cfg.NewConferenceBasis, capacity.DefaultNewConferenceBasis),
+		capacity.Threshold(b.LoadLimit, cfg.ExistingConferenceBasis, capacity.DefaultExistingConferenceBasis), b.LoadLimitSource, true
+}

@@ -1,0 +1,665 @@
+package poller
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/storage"
+)
+
+func (w *worker) pollConfig(ctx context.Context, row *storage.BridgeSample) {
+	var c collector.ClusterConfig
+	if !w.ask(ctx, "cluster", func() error { return w.client.one(ctx, "/system/configuration/cluster", &c) }) {
+		return
+	}
+	w.update(func(b *collector.BridgeState) { b.Config = sampled(w, "cluster", row.Time, c) })
+	w.config.publish(ctx, w, w.bridge.Name, "cluster", "", &c)
+}
+
+// openAlarm is an alarm that holds, with the time its row was last sent.
+type openAlarm struct {
+	row  storage.Alarm
+	sent time.Time
+}
+
+// renewAlarm is how often the row of an alarm that still holds is sent again with a new last_seen.
+const renewAlarm = 5 * time.Minute
+
+const (
+	sourceCMS         = "cms"
+	sourcePoller      = "poller"
+	unreachableBridge = "callBridgeUnreachable"
+)
+
+func (w *worker) pollAlarms(ctx context.Context, row *storage.BridgeSample) {
+	var alarms []collector.Alarm
+	if !w.ask(ctx, "alarms", func() (err error) {
+		alarms, err = collect[collector.Alarm](ctx, w.client, "/system/alarms", "alarm", nil)
+		return err
+	}) {
+		// Not known is not cleared: open intervals stay open.
+		return
+	}
+	w.update(func(b *collector.BridgeState) { b.Alarms = sampled(w, "alarms", row.Time, alarms) })
+	seen := make(map[uuid.UUID]storage.Alarm)
+	for _, a := range alarms {
+		id := parseID(a.ID)
+		if a.ID == nil {
+			id = uuid.NewSHA1(idSpace, []byte(w.bridge.Name+"\x00"+deref(a.Type)))
+		}
+		seen[id] = storage.Alarm{
+			AlarmID: id, Source: sourceCMS, Type: deref(a.Type),
+			Raised:        row.Time.Add(-time.Duration(deref(a.ActiveTimeSeconds)) * time.Second),
+			FailureReason: deref(a.FailureReason), CallID: parseID(a.Call), Detail: details(a.Others),
+			Subject: cmp.Or(deref(a.CallBridgeName), deref(a.CallBridge), deref(a.Recorder), deref(a.TurnServer), deref(a.FileName)),
+		}
+	}
+	w.intervals(ctx, row.Time, sourceCMS, seen)
+}
+
+// reachable keeps the interval during which the bridge itself does not answer.
+func (w *worker) reachable(ctx context.Context, at time.Time, ok bool, why error) {
+	seen := make(map[uuid.UUID]storage.Alarm)
+	if !ok {
+		id := uuid.Nil
+		for open, a := range w.alarms {
+			if a.row.Source == sourcePoller && a.row.Cleared == nil {
+				id = open
+			}
+		}
+		if id == uuid.Nil {
+			id = uuid.NewSHA1(idSpace, []byte(strings.Join([]string{w.cluster.inv.Name, w.bridge.Name, unreachableBridge, at.Format(time.RFC3339Nano)}, "\x00")))
+		}
+		seen[id] = storage.Alarm{AlarmID: id, Source: sourcePoller, Type: unreachableBridge, Raised: at, FailureReason: ReasonOf(why), Subject: w.bridge.Name}
+	}
+	w.intervals(ctx, at, sourcePoller, seen)
+}
+
+// intervals opens, renews and closes the intervals of one source. A row that the bus did not take is sent with the next poll.
+func (w *worker) intervals(ctx context.Context, at time.Time, source string, seen map[uuid.UUID]storage.Alarm) {
+	var rows []storage.Alarm
+	var sent []*openAlarm
+	for id, a := range seen {
+		open := w.alarms[id]
+		if open == nil {
+			a.CMSCluster, a.CallBridge = w.cluster.inv.Name, w.bridge.Name
+			open = &openAlarm{row: a}
+			w.alarms[id] = open
+			w.log.Info("alarm raised", "type", a.Type, "subject", a.Subject, "reason", a.FailureReason)
+		}
+		open.row.LastSeen, open.row.Cleared = at, nil
+		if at.Sub(open.sent) >= renewAlarm {
+			rows, sent = append(rows, open.versioned()), append(sent, open)
+		}
+	}
+	for id, open := range w.alarms {
+		if _, held := seen[id]; held || open.row.Source != source {
+			continue
+		}
+		if open.row.Cleared == nil {
+			open.row.Cleared = &at
+			w.log.Info("alarm cleared", "type", open.row.Type, "subject", open.row.Subject)
+		}
+		rows, sent = append(rows, open.versioned()), append(sent, open)
+	}
+	if len(rows) == 0 || !w.poller.publish(ctx, w.log, w.bridge.Name, "alarms", storage.TableAlarms, rows) {
+		return
+	}
+	for _, open := range sent {
+		open.sent = at
+		if open.row.Cleared != nil {
+			delete(w.alarms, open.row.AlarmID)
+		}
+	}
+}
+
+// versioned returns the row with the version its knowledge deserves: later beats earlier, cleared beats open of the same moment.
+func (a *openAlarm) versioned() storage.Alarm {
+	row := a.row
+	row.Version = uint64(row.LastSeen.UnixMilli()) * 2
+	if row.Cleared != nil {
+		row.Version = uint64(row.Cleared.UnixMilli())*2 + 1
+	}
+	return row
+}
+
+func details(others map[string]string) string {
+	names := make([]string, 0, len(others))
+	for name, value := range others {
+		if len(value) > 256 {
+			value = value[:256]
+		}
+		names = append(names, name+"="+strings.ToValidUTF8(value, "\uFFFD"))
+	}
+	slices.Sort(names)
+	if len(names) > 16 {
+		names = names[:16]
+	}
+	return strings.Join(names, " ")
+}
+
+// pollLegs reads the legs that carry a quality alarm: their number, and the media of the first few.
+func (w *worker) pollLegs(ctx context.Context, row *storage.BridgeSample) {
+	var legs []collector.CallLeg
+	var first page
+	if !w.ask(ctx, "callLegs", func() (err error) {
+		first, err = w.client.list(ctx, "/callLegs", "callLeg", url.Values{"alarms": {"all"}}, func(e *element) bool {
+			var leg collector.CallLeg
+			decode(e, &leg)
+			legs = append(legs, leg)
+			return len(legs) < w.poller.cfg.LegDetails
+		})
+		return err
+	}) {
+		return
+	}
+	n := int64(max(first.total, len(legs)))
+	row.DegradedLegs = &n
+	w.update(func(b *collector.BridgeState) { b.DegradedLegs = sampled(w, "callLegs", row.Time, n) })
+	var rows []storage.LegSample
+	for _, leg := range legs {
+		if leg.ID == nil {
+			continue
+		}
+		var detail collector.CallLeg
+		if !w.askOne(ctx, "callLeg", "/callLegs/"+url.PathEscape(*leg.ID), &detail) {
+			continue
+		}
+		rows = append(rows, legRows(w, row.Time, leg, detail)...)
+	}
+	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "callLegs", storage.TableLegSamples, rows) {
+		w.poller.dropped.Add(float64(len(rows)))
+	}
+}
+
+// askOne reads a detail. An object that ended between list and detail is no error.
+func (w *worker) askOne(ctx context.Context, object, path string, dst any) bool {
+	gone := false
+	return w.ask(ctx, object, func() error {
+		err := w.client.one(ctx, path, dst)
+		if ReasonOf(err) == ReasonNotFound {
+			gone = true
+			return nil
+		}
+		return err
+	}) && !gone
+}
+
+func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.LegSample {
+	base := storage.LegSample{
+		Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, CallLegID: parseID(listed.ID), CallID: parseID(cmp.Or(leg.Call, listed.Call)),
+		RemoteParty: deref(cmp.Or(leg.RemoteParty, listed.RemoteParty)), Type: deref(leg.Type), SubType: deref(leg.SubType),
+	}
+	if a := listed.Alarms; a != nil {
+		base.PacketLossAlarm, base.JitterAlarm, base.RoundTripAlarm = *bit(&a.PacketLoss), *bit(&a.ExcessiveJitter), *bit(&a.HighRoundTripTime)
+	}
+	var rows []storage.LegSample
+	add := func(name string, m *collector.MediaStream) {
+		if m == nil {
+			return
+		}
+		r := base
+		r.Stream, r.Codec, r.BitRate, r.PacketLossPercent = name, deref(m.Codec), m.BitRate, m.PacketLossPercentage
+		r.JitterSeconds, r.RoundTripSeconds = fromMillis(m.Jitter), fromMillis(m.RoundTripTime)
+		r.Width, r.Height, r.FrameRate = m.Width, m.Height, m.FrameRate
+		rows = append(rows, r)
+	}
+	video := func(direction string, streams []collector.MediaStream) {
+		for _, s := range streams {
+			name := direction + "_video"
+			if deref(s.Role) == "presentation" {
+				name = direction + "_presentation"
+			}
+			add(name, &s)
+		}
+	}
+	add("rx_audio", leg.RxAudio)
+	add("tx_audio", leg.TxAudio)
+	video("rx", leg.RxVideo)
+	video("tx", leg.TxVideo)
+	if len(rows) == 0 {
+		rows = append(rows, base)
+	}
+	return rows
+}
+
+func fromMillis(ms *float64) *float64 {
+	if ms == nil {
+		return nil
+	}
+	s := *ms / 1000
+	return &s
+}
+
+// knownCall is a live call whose detail was read.
+type knownCall struct {
+	detail collector.Call
+	read   time.Time
+}
+
+// rereadCall is how often the detail of a call that goes on is read again.
+const rereadCall = 5 * time.Minute
+
+// pollCalls reads the list of calls, and the detail of new ones and of those not read for long, within the budget.
+func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
+	var listed []collector.Call
+	if !w.ask(ctx, "calls", func() (err error) {
+		listed, err = collect[collector.Call](ctx, w.client, "/calls", "call", nil)
+		return err
+	}) {
+		return
+	}
+	var rows []storage.CallSample
+	current := make(map[string]*knownCall, len(listed))
+	now := time.Now()
+	var stale []string
+	for _, c := range listed {
+		if c.ID == nil {
+			continue
+		}
+		known := w.calls[*c.ID]
+		if known == nil {
+			known = &knownCall{detail: c}
+		}
+		if now.Sub(known.read) >= rereadCall {
+			stale = append(stale, *c.ID)
+		}
+		current[*c.ID] = known
+		if c.CoSpace != nil {
+			w.cluster.owners.want(parseID(c.CoSpace), now)
+		}
+	}
+	w.calls = current
+	// The longest unread first, so that a large bridge is covered in turns.
+	slices.SortFunc(stale, func(a, b string) int {
+		return cmp.Or(current[a].read.Compare(current[b].read), strings.Compare(a, b))
+	})
+	if len(stale) > w.poller.cfg.CallDetails {
+		stale = stale[:w.poller.cfg.CallDetails]
+	}
+	for _, id := range stale {
+		var c collector.Call
+		if !w.askOne(ctx, "call", "/calls/"+url.PathEscape(id), &c) {
+			continue
+		}
+		c.ID = &id
+		if c.CallCorrelator == nil {
+			c.CallCorrelator = current[id].detail.CallCorrelator
+		}
+		current[id].detail, current[id].read = c, now
+		rows = append(rows, callRow(w, row.Time, c))
+	}
+	summary := summarize(current)
+	total := int64(len(current))
+	row.Conferences, row.ParticipantsLocal = &total, summary.ParticipantsLocal
+	row.ConferencesRecording, row.ConferencesStreaming = summary.Recording, summary.Streaming
+	row.ConferencesDistributed = countCalls(current, func(c collector.Call) bool { return deref(c.NumDistributed) > 0 })
+	w.update(func(b *collector.BridgeState) { b.Calls = sampled(w, "calls", row.Time, summary) })
+	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "calls", storage.TableCallSamples, rows) {
+		w.poller.dropped.Add(float64(len(rows)))
+	}
+}
+
+func callRow(w *worker, at time.Time, c collector.Call) storage.CallSample {
+	return storage.CallSample{
+		Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, CallID: parseID(c.ID), CallCorrelator: parseID(c.CallCorrelator),
+		Name: deref(c.Name), CallType: deref(c.CallType), SpaceID: parseID(c.CoSpace), TenantID: parseID(c.Tenant), OwnerName: deref(c.OwnerName),
+		DurationSeconds: c.DurationSeconds, Legs: c.NumCallLegs, LegsMaxActive: c.MaxCallLegs, ParticipantsLocal: c.NumParticipantsLocal,
+		ParticipantsRemote: c.NumParticipantsOther, DistributedInstances: c.NumDistributed, Locked: bit(c.Locked),
+		Recording: bit(c.Recording), RecordingStatus: bit(c.RecordingStatus), Streaming: bit(c.Streaming), StreamingStatus: bit(c.StreamingStatus),
+		EndpointRecording: bit(c.EndpointRecording),
+	}
+}
+
+// countCalls counts calls whose detail was read, or nil while some were not.
+func countCalls(calls map[string]*knownCall, is func(collector.Call) bool) *int64 {
+	var n int64
+	for _, c := range calls {
+		if c.read.IsZero() {
+			return nil
+		}
+		if is(c.detail) {
+			n++
+		}
+	}
+	return &n
+}
+
+// summarize sums the calls of a bridge. Figures that need details stay nil until all details were read: a part is not the whole.
+func summarize(calls map[string]*knownCall) collector.CallSummary {
+	s := collector.CallSummary{Total: int64(len(calls)), ByType: make(map[string]int64)}
+	var local, largest int64
+	complete := true
+	for id, c := range calls {
+		// A call without correlator (before 1.7) is a meeting of its own.
+		s.Correlators = append(s.Correlators, cmp.Or(deref(c.detail.CallCorrelator), id))
+		if c.read.IsZero() {
+			complete = false
+			continue
+		}
+		kind := deref(c.detail.CallType)
+		if !slices.Contains(collector.CallTypes(), kind) {
+			kind = collector.Other
+		}
+		s.ByType[kind]++
+		here := deref(c.detail.NumParticipantsLocal)
+		local += here
+		largest = max(largest, here+deref(c.detail.NumParticipantsOther))
+	}
+	slices.Sort(s.Correlators)
+	if !complete {
+		s.ByType = nil
+		return s
+	}
+	s.ParticipantsLocal, s.LargestMeeting = &local, &largest
+	s.Recording = countCalls(calls, func(c collector.Call) bool { return deref(cmp.Or(c.RecordingStatus, c.Recording)) })
+	s.Streaming = countCalls(calls, func(c collector.Call) bool { return deref(cmp.Or(c.StreamingStatus, c.Streaming)) })
+	return s
+}
+
+func (w *worker) pollPersonal(ctx context.Context, row *storage.BridgeSample) {
+	var in []collector.ActivePersonalLicense
+	if !w.ask(ctx, "activePersonalLicenses", func() (err error) {
+		in, err = collect[collector.ActivePersonalLicense](ctx, w.client, "/system/multipartyLicensing/activePersonalLicenses", "user", nil)
+		return err
+	}) || len(in) == 0 {
+		return
+	}
+	rows := make([]storage.PersonalLicenseSample, len(in))
+	for i, l := range in {
+		rows[i] = storage.PersonalLicenseSample{
+			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, UserID: parseID(l.UserID),
+			CallsActive: l.CallsActive, WeightedCallsActive: whole(l.WeightedCallsActive),
+		}
+	}
+	if !w.poller.publish(ctx, w.log, w.bridge.Name, "activePersonalLicenses", storage.TablePersonalLicenseSamples, rows) {
+		w.poller.dropped.Add(float64(len(rows)))
+	}
+}
+
+func (w *worker) pollDatabase(ctx context.Context, row *storage.BridgeSample) {
+	var d collector.Database
+	if !w.ask(ctx, "database", func() error { return w.client.one(ctx, "/system/database", &d) }) {
+		return
+	}
+	rows := make([]storage.DeviceSample, 0, len(d.Nodes))
+	for _, n := range d.Nodes {
+		r := storage.DeviceSample{
+			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, Kind: "database_node", Device: deref(n.Hostname),
+			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Error),
+		}
+		if n.SyncBehind != nil && *n.SyncBehind >= 0 {
+			r.BehindBytes = n.SyncBehind
+		}
+		rows = append(rows, r)
+	}
+	w.update(func(b *collector.BridgeState) { b.Database = sampled(w, "database", row.Time, d) })
+	w.config.publish(ctx, w, w.bridge.Name, "database", "", &d)
+	w.publishDevices(ctx, "database", rows)
+}
+
+func (w *worker) publishDevices(ctx context.Context, object string, rows []storage.DeviceSample) {
+	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, object, storage.TableDeviceSamples, rows) {
+		w.poller.dropped.Add(float64(len(rows)))
+	}
+}
+
+func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
+	var servers []collector.TurnServer
+	if !w.ask(ctx, "turnServers", func() (err error) {
+		servers, err = collect[collector.TurnServer](ctx, w.client, "/turnServers", "turnServer", nil)
+		return err
+	}) {
+		return
+	}
+	states := []collector.TurnState{}
+	var rows []storage.DeviceSample
+	for _, s := range servers {
+		if s.ID == nil {
+			continue
+		}
+		path := "/turnServers/" + url.PathEscape(*s.ID)
+		// The list carries few fields; where it has no address the detail must be asked.
+		if s.ServerAddress == nil {
+			id := s.ID
+			w.askOne(ctx, "turnServer", path, &s)
+			s.ID = id
+		}
+		w.config.publish(ctx, w, w.bridge.Name, "turnServer", *s.ID, &s)
+		var hosts []*element
+		gone := false
+		if !w.ask(ctx, "turnServerStatus", func() error {
+			root, err := w.client.get(ctx, path+"/status", nil)
+			if ReasonOf(err) == ReasonNotFound {
+				gone = true
+				return nil
+			}
+			if err == nil {
+				hosts = root.all("host")
+			}
+			return err
+		}) || gone {
+			continue
+		}
+		state := collector.TurnState{Name: cmp.Or(deref(s.ServerAddress), *s.ID)}
+		for _, e := range hosts {
+			var h collector.TurnHost
+			decode(e, &h)
+			rows = append(rows, turnRow(w, row.Time, state.Name, h))
+			worsen(&state, h)
+		}
+		states = append(states, state)
+	}
+	w.update(func(b *collector.BridgeState) { b.TurnServers = sampled(w, "turnServers", row.Time, states) })
+	w.publishDevices(ctx, "turnServers", rows)
+}
+
+func turnRow(w *worker, at time.Time, name string, h collector.TurnHost) storage.DeviceSample {
+	r := storage.DeviceSample{
+		Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, Kind: "turn_server", Device: name,
+		Address: deref(h.Address), Reachable: bit(h.Reachable), Active: h.NumAllocations,
+	}
+	if h.PortNumber != nil {
+		r.Address += ":" + strconv.FormatInt(*h.PortNumber, 10)
+	}
+	if h.RoundTripTimeMs != nil {
+		s := float64(*h.RoundTripTimeMs) / 1000
+		r.RoundTripSeconds = &s
+	}
+	if h.MappedAddress != nil {
+		r.Detail = fmt.Sprintf("mapped to %s:%d", *h.MappedAddress, deref(h.MappedPortNumber))
+	}
+	return r
+}
+
+// worsen folds one host into the state of its TURN server: all must be reachable, the longest round trip counts, allocations add up.
+func worsen(s *collector.TurnState, h collector.TurnHost) {
+	if h.Reachable != nil {
+		both := *h.Reachable && (s.Reachable == nil || *s.Reachable)
+		s.Reachable = &both
+	}
+	if h.RoundTripTimeMs != nil {
+		rtt := max(time.Duration(*h.RoundTripTimeMs)*time.Millisecond, deref(s.RoundTrip))
+		s.RoundTrip = &rtt
+	}
+	if h.NumAllocations != nil {
+		sum := *h.NumAllocations + deref(s.Allocations)
+		s.Allocations = &sum
+	}
+}
+
+// pollDevices returns the poll of a collection whose members have a url and a status: Web Bridges, recorders, streamers.
+func (w *worker) pollDevices(object, child, kind string, set func(*collector.BridgeState, collector.Sample[[]collector.DeviceState])) func(context.Context, *storage.BridgeSample) {
+	return func(ctx context.Context, row *storage.BridgeSample) {
+		var devices []collector.Device
+		if !w.ask(ctx, object, func() (err error) {
+			devices, err = collect[collector.Device](ctx, w.client, "/"+object, child, nil)
+			return err
+		}) {
+			return
+		}
+		states := []collector.DeviceState{}
+		var rows []storage.DeviceSample
+		for _, d := range devices {
+			if d.ID == nil {
+				continue
+			}
+			path := "/" + object + "/" + url.PathEscape(*d.ID)
+			if d.URL == nil {
+				id := d.ID
+				w.askOne(ctx, child, path, &d)
+				d.ID = id
+			}
+			if d.URL != nil {
+				clean := withoutSecrets(*d.URL)
+				d.URL = &clean
+			}
+			w.config.publish(ctx, w, w.bridge.Name, child, *d.ID, &d)
+			var s collector.DeviceStatus
+			if !w.askOne(ctx, child+"Status", path+"/status", &s) {
+				continue
+			}
+			state := collector.DeviceState{Name: cmp.Or(deref(d.URL), *d.ID), Status: deref(s.Status), Active: cmp.Or(s.ActiveRecordings, s.ActiveStreams)}
+			if state.Status != "" && state.Status != "unused" {
+				// A recorder short of disk is still connected.
+				ok := state.Status == "success" || state.Status == "lowDiskSpace"
+				state.Reachable = &ok
+			}
+			states = append(states, state)
+			rows = append(rows, storage.DeviceSample{
+				Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, Kind: kind, Device: state.Name,
+				Status: state.Status, Reachable: bit(state.Reachable), Active: state.Active,
+			})
+		}
+		w.update(func(b *collector.BridgeState) { set(b, sampled(w, object, row.Time, states)) })
+		w.publishDevices(ctx, object, rows)
+	}
+}
+
+// withoutSecrets keeps scheme, host and port of an address: paths, queries and user parts carry keys and tokens.
+func withoutSecrets(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+}
+
+// pollLicenseFile reads the license file of one server. From 3.0 on it may say noLicense on a licensed server and is not asked (cms-api.md §5.4).
+func (w *worker) pollLicenseFile(ctx context.Context, row *storage.BridgeSample) {
+	if major(w.version) >= 3 {
+		return
+	}
+	var features []collector.Feature
+	if w.ask(ctx, "licensing", func() (err error) {
+		features, err = w.client.features(ctx, "/system/licensing")
+		return err
+	}) {
+		w.update(func(b *collector.BridgeState) { b.LicenseFile = sampled(w, "licensing", row.Time, features) })
+		w.publishFeatures(ctx, row.Time, w.bridge.Name, features)
+	}
+}
+
+// features reads an answer whose features carry their names as element names, whatever they are.
+func (c *Client) features(ctx context.Context, path string) ([]collector.Feature, error) {
+	root, err := c.get(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	list := root.child("features")
+	if list == nil {
+		list = root
+	}
+	const most = 64
+	out := []collector.Feature{}
+	for i, e := range list.children {
+		if i == most {
+			break
+		}
+		f := collector.Feature{Name: e.name}
+		decode(e, &f)
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+func (w *worker) publishFeatures(ctx context.Context, at time.Time, bridge string, features []collector.Feature) {
+	rows := make([]storage.LicenseFeature, len(features))
+	for i, f := range features {
+		rows[i] = storage.LicenseFeature{
+			Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: bridge, Feature: f.Name, Status: deref(f.Status), Limit: f.Limit, Level: deref(f.Level),
+		}
+		if f.Expiry != nil {
+			rows[i].Expiry = &f.Expiry.Time
+		}
+	}
+	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "licensing", storage.TableLicenseFeatures, rows) {
+		w.poller.dropped.Add(float64(len(rows)))
+	}
+}
+
+// major returns the first number of a version such as 3.8.1 or 2.0(RC); 0 where there is none.
+func major(version string) int {
+	digits := strings.TrimLeft(version, " vV")
+	if i := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
+		digits = digits[:i]
+	}
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+// receivers reads the CDR receivers of a bridge. Addresses are cut and digested before anything else sees them: they hold tokens.
+func (c *Client) receivers(ctx context.Context) (collector.ReceiverState, error) {
+	var state collector.ReceiverState
+	first, err := c.list(ctx, "/system/cdrReceivers", "cdrReceiver", nil, func(e *element) bool {
+		var r collector.CDRReceiver
+		decode(e, &r)
+		if r.URI != nil {
+			r.Digest = sha256.Sum256([]byte(*r.URI))
+			clean := withoutSecrets(*r.URI)
+			r.URI = &clean
+		}
+		state.Receivers = append(state.Receivers, r)
+		return true
+	})
+	if err != nil {
+		return state, err
+	}
+	if first.root != nil {
+		if n, err := strconv.ParseInt(first.root.attrs["maximum"], 10, 64); err == nil {
+			state.Maximum = &n
+		}
+	}
+	return state, nil
+}
+
+// has reports whether an address is among the receivers.
+func has(state collector.ReceiverState, address collector.Secret) bool {
+	digest := sha256.Sum256([]byte(address.Reveal()))
+	return slices.ContainsFunc(state.Receivers, func(r collector.CDRReceiver) bool { return r.Digest == digest })
+}
+
+func (w *worker) pollReceivers(ctx context.Context, row *storage.BridgeSample) {
+	var state collector.ReceiverState
+	if !w.ask(ctx, "cdrReceivers", func() (err error) { state, err = w.client.receivers(ctx); return err }) {
+		return
+	}
+	if address := w.poller.cfg.Receivers[w.cluster.inv.Name][w.bridge.Name]; address != "" {
+		ours := has(state, address)
+		state.Ours = &ours
+	}
+	w.update(func(b *collector.BridgeState) { b.CDRReceivers = sampled(w, "cdrReceivers", row.Time, state) })
+	for _, r := range state.Receivers {
+		w.config.publish(ctx, w, w.bridge.Name, "cdrReceiver", deref(r.ID), &r)
+	}
+}

@@ -1,0 +1,124 @@
+package poller
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// element is one element of an answer. The dialect (cms-api.md §2.2) varies in white space, declaration and empty forms; in this tree it does not.
+type element struct {
+	name     string
+	attrs    map[string]string
+	text     string
+	children []*element
+}
+
+const (
+	maxDepth    = 32
+	maxElements = 200_000
+)
+
+// secretNames are dropped with all they hold before anything else sees them (cms-api.md §15).
+var secretNames = map[string]bool{
+	"password": true, "passcode": true, "secret": true, "streamurl": true, "username": true, "authtoken": true, "token": true,
+}
+
+// parse reads one whole document. Half a document, two roots or text beside the root are errors; a missing declaration is none.
+func parse(body []byte) (*element, error) {
+	d := xml.NewDecoder(bytes.NewReader(body))
+	d.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
+		// Real servers name no encoding and send UTF-8.
+		if strings.EqualFold(label, "utf-8") || strings.EqualFold(label, "us-ascii") {
+			return input, nil
+		}
+		return nil, fmt.Errorf("encoding %q is not supported", label)
+	}
+	var root *element
+	var open []*element
+	skip, count := 0, 0
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			count++
+			if count > maxElements {
+				return nil, fmt.Errorf("more than %d elements", maxElements)
+			}
+			if skip > 0 || secretNames[strings.ToLower(t.Name.Local)] {
+				skip++
+				continue
+			}
+			if len(open) >= maxDepth {
+				return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+			}
+			e := &element{name: t.Name.Local}
+			for _, a := range t.Attr {
+				if e.attrs == nil {
+					e.attrs = make(map[string]string, len(t.Attr))
+				}
+				e.attrs[a.Name.Local] = a.Value
+			}
+			switch {
+			case len(open) > 0:
+				parent := open[len(open)-1]
+				parent.children = append(parent.children, e)
+			case root == nil:
+				root = e
+			default:
+				return nil, errors.New("more than one root element")
+			}
+			open = append(open, e)
+		case xml.EndElement:
+			if skip > 0 {
+				skip--
+				continue
+			}
+			e := open[len(open)-1]
+			e.text = strings.TrimSpace(e.text)
+			open = open[:len(open)-1]
+		case xml.CharData:
+			switch {
+			case skip > 0:
+			case len(open) > 0:
+				open[len(open)-1].text += string(t)
+			case len(bytes.TrimSpace(t)) > 0 && !bytes.Equal(t, []byte("\uFEFF")):
+				return nil, errors.New("text outside the root element")
+			}
+		}
+	}
+	if root == nil {
+		return nil, errors.New("no root element")
+	}
+	return root, nil
+}
+
+// child returns the first child of that name, or nil.
+func (e *element) child(name string) *element {
+	for _, c := range e.children {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// all returns the children of that name.
+func (e *element) all(name string) []*element {
+	var out []*element
+	for _, c := range e.children {
+		if c.name == name {
+			out = append(out, c)
+		}
+	}
+	return out
+}

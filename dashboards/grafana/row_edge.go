@@ -1,0 +1,16 @@
+package grafana
+
+// edgeRow shows what stands between the bridges and the outside.
+func edgeRow() row {
+	return row{"TURN, Web Bridges and schedulers", []panel{
+		{12, 8, timeline("Reachable", "TURN servers and Web Bridges as each Call Bridge sees them, and schedulers.", upDown(),
+			series(`min by (turn_server) (cms_turn_server_reachable{`+inCluster+`})`, "TURN {{turn_server}}"),
+			series(`min by (web_bridge) (cms_web_bridge_reachable{`+inCluster+`})`, "Web Bridge {{web_bridge}}"),
+			series(`cms_scheduler_up{`+inCluster+`}`, "scheduler {{scheduler}}"))},
+		{12, 8, graph("Round trip to TURN servers", seconds, "Longest round trip from any Call Bridge to each TURN server.",
+			series(`max by (turn_server) (cms_turn_server_round_trip_seconds{`+inCluster+`})`, "{{turn_server}}"))},
+		{12, 8, graph("TURN allocations", plain, "Active allocations on each TURN server.", series(`max by (turn_server) (cms_turn_server_allocations{`+inCluster+`})`, "{{turn_server}}"))},
+		{12, 8, graph("Web app participants", plain, "People in meetings by web app, by bridge; the edges carry those from outside.",
+			series(`cms_participants{`+inCluster+`,client="webapp"}`, "{{call_bridge}}"))},
+	}}
+}

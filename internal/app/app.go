@@ -1,0 +1,330 @@
+// Package app is the composition root: it makes the components from the configuration, starts them in the order in which they need one another,
+// and ends them in the reverse order.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bridgewatch/bridgewatch/api"
+	"github.com/bridgewatch/bridgewatch/cdr/receiver"
+	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/poller"
+	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/bus"
+	"github.com/bridgewatch/bridgewatch/storage/engine"
+	"github.com/bridgewatch/bridgewatch/storage/writer"
+)
+
+// Role is a part of the work that an instance can do.
+type Role string
+
+// The roles; an instance has one or more.
+const (
+	Receive   Role = "receive"   // takes CDRs from Call Bridges
+	Subscribe Role = "subscribe" // follows the events of Call Bridges
+	Collect   Role = "collect"   // polls Call Bridges, takes syslog, probes certificates
+	Store     Role = "store"     // writes what lies on the bus into the store
+	Expose    Role = "expose"    // serves metrics, the API and runbooks
+)
+
+// Roles are all roles, in the order of the data's way.
+func Roles() []Role { return []Role{Receive, Subscribe, Collect, Store, Expose} }
+
+// ParseRoles reads a comma-separated list of roles.
+func ParseRoles(text string) ([]Role, error) {
+	var roles []Role
+	for name := range strings.SplitSeq(text, ",") {
+		role := Role(strings.TrimSpace(name))
+		if !slices.Contains(Roles(), role) {
+			return nil, fmt.Errorf("no role %q; there are receive, subscribe, collect, store, expose", role)
+		}
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	return roles, nil
+}
+
+// Options are what an App is made from.
+type Options struct {
+	Config config.Config
+	// Roles of this instance; none means all.
+	Roles []Role
+	// EngineCommand is the command line of the engine's child process; empty means this program's hidden subcommand.
+	EngineCommand []string
+	Log           *slog.Logger
+}
+
+// App is the whole program, made and not yet running.
+type App struct {
+	options  Options
+	log      *slog.Logger
+	registry *prometheus.Registry
+	live     *collector.Live
+
+	engine   *engine.Engine // nil with an external ClickHouse
+	bus      *bus.Bus
+	receiver *receiver.Receiver // nil without the role
+	http     net.Listener       // open from the start of Run; nil without the role
+
+	store   atomic.Pointer[storage.Queries]
+	stored  chan struct{} // closed once the store can be used
+	started chan struct{} // closed once everything runs
+
+	mu   sync.Mutex
+	conn driver.Conn
+}
+
+// New makes the components; nothing runs, listens or is written before Run.
+func New(o Options) (*App, error) {
+	if len(o.Roles) == 0 {
+		o.Roles = Roles()
+	}
+	inv, err := inventory(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{options: o, log: o.Log, registry: prometheus.NewRegistry(), live: collector.NewLive(inv, nil),
+		stored: make(chan struct{}), started: make(chan struct{})}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector.NewMetrics(a.live))
+	a.bus = bus.New(busConfig(o.Config), bus.Deps{Log: o.Log, Registerer: a.registry})
+	if o.Config.ClickHouse.URL.IsZero() && (a.has(Store) || a.has(Expose)) {
+		if a.engine, err = engine.New(engineConfig(o.Config, o.EngineCommand), engine.Deps{Logger: o.Log, Registerer: a.registry}); err != nil {
+			return nil, err
+		}
+	}
+	if a.has(Receive) && o.Config.CDR.Listen != "" {
+		a.receiver = receiver.New(receiverConfig(o.Config), receiver.Deps{Bus: a.bus, Log: o.Log, Registerer: a.registry})
+	}
+	return a, nil
+}
+
+func (a *App) has(r Role) bool { return slices.Contains(a.options.Roles, r) }
+
+// Started is closed once everything of this instance runs.
+func (a *App) Started() <-chan struct{} { return a.started }
+
+// HTTPAddr, CDRAddr and ClickHouseAddr are where the program answers, once Started; nil or empty where it does not.
+func (a *App) HTTPAddr() net.Addr {
+	if a.http == nil {
+		return nil
+	}
+	return a.http.Addr()
+}
+
+// CDRAddr is the address of the CDR listener, once Started.
+func (a *App) CDRAddr() net.Addr {
+	if a.receiver == nil {
+		return nil
+	}
+	return a.receiver.Addr()
+}
+
+// ClickHouseAddr is the read-only address of the embedded engine, once Started.
+func (a *App) ClickHouseAddr() string {
+	if a.engine == nil {
+		return ""
+	}
+	return a.engine.PublicAddr()
+}
+
+// Store answers queries once Started.
+func (a *App) Store() *storage.Queries { return a.store.Load() }
+
+// Conn is the connection to the store once Started.
+func (a *App) Conn() driver.Conn {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.conn
+}
+
+// Live is what is known of this moment.
+func (a *App) Live() *collector.Live { return a.live }
+
+// Bus is the message bus of this instance.
+func (a *App) Bus() *bus.Bus { return a.bus }
+
+// Run runs everything until ctx ends or a component fails.
+func (a *App) Run(ctx context.Context) error {
+	if err := os.MkdirAll(a.options.Config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if a.has(Expose) {
+		var err error
+		if a.http, err = new(net.ListenConfig).Listen(ctx, "tcp", a.options.Config.HTTP.Listen); err != nil {
+			return fmt.Errorf("http.listen: %w", err)
+		}
+		defer a.http.Close() //nolint:errcheck // served and closed by the server, if it came so far
+	}
+	err := runStages(ctx, a.log, a.stages(), func() { close(a.started) })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.conn != nil {
+		err = errors.Join(err, a.conn.Close())
+	}
+	return err
+}
+
+// stages is the order of starting; ending is the reverse: receivers, subscribers and pollers, then writers, then the servers, HTTP last.
+func (a *App) stages() []stage {
+	var web, servers, stores, sources stage
+	web = stage{name: "http", grace: 3 * time.Second}
+	if a.has(Expose) {
+		server := a.apiServer()
+		web.components = append(web.components, component{"http", server.Run, server.Ready()})
+	}
+	servers = stage{name: "servers", grace: 10 * time.Second}
+	if a.engine != nil {
+		servers.components = append(servers.components, component{"engine", a.engine.Run, a.engine.Ready()})
+	}
+	servers.components = append(servers.components, component{"bus", a.bus.Run, a.bus.Ready()})
+
+	// The writers do not hold up the receiver: records are taken and kept on the bus while the store is away.
+	stores = stage{name: "store", grace: 15 * time.Second}
+	if a.has(Store) || a.has(Expose) {
+		stores.components = append(stores.components, component{"store", a.runStore, a.storeReady()})
+	}
+	sources = stage{name: "sources", grace: 10 * time.Second}
+	if a.receiver != nil {
+		sources.components = append(sources.components, component{"cdr", a.receiver.Run, a.receiver.Ready()})
+	}
+	if a.has(Collect) {
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+	}
+	return []stage{web, servers, stores, sources}
+}
+
+// storeReady is what the stages after the store wait for: with the embedded engine its tables, with an external server nothing.
+func (a *App) storeReady() <-chan struct{} {
+	if a.engine != nil {
+		return a.stored
+	}
+	return nil
+}
+
+// runStore opens the store, brings it up to date and, with the role, writes until ctx ends.
+func (a *App) runStore(ctx context.Context) error {
+	conn, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.conn = conn
+	a.mu.Unlock()
+	a.store.Store(storage.NewQueries(conn))
+	close(a.stored)
+	if !a.has(Store) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	w := writer.New(writerConfig(a.options.Config), writer.Deps{
+		Bus: a.bus, Store: conn, Observer: newObserver(a.live, time.Now), Log: a.log, Registerer: a.registry,
+	})
+	return w.Run(ctx)
+}
+
+// openStore connects and prepares the database. An external server may be away: it is waited for, as bodies are safe on the bus meanwhile.
+func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
+	if a.engine != nil {
+		return prepareStore(ctx, a.engine.Options(databaseName), a.options.Config.Retention, a.log)
+	}
+	options, err := externalStore(a.options.Config.ClickHouse)
+	if err != nil {
+		return nil, err
+	}
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		conn, err := prepareStore(ctx, options, a.options.Config.Retention, a.log)
+		if err == nil || ctx.Err() != nil {
+			return conn, err
+		}
+		var exception *clickhouse.Exception
+		if errors.As(err, &exception) && slices.Contains([]int32{192, 193, 194, 497, 516}, exception.Code) { // unknown user, wrong password, access denied
+			return nil, fmt.Errorf("clickhouse.url: %w", err)
+		}
+		a.log.Warn("the store cannot be used yet; it is tried again", "error", err, "in", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// runPollers polls every bridge until ctx ends.
+func (a *App) runPollers(ctx context.Context) error {
+	p, err := poller.New(pollerConfig(a.options.Config), poller.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}
+
+// apiServer is the listener for people and Prometheus.
+func (a *App) apiServer() *api.Server {
+	return api.New(api.Config{Listen: a.options.Config.HTTP.Listen, WebConfig: a.options.Config.HTTP.WebConfig}, api.Deps{
+		Store: func() api.Store {
+			if q := a.store.Load(); q != nil {
+				return q
+			}
+			return nil
+		},
+		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
+		Runbooks:  http.NotFoundHandler(),
+		Readiness: a.readiness,
+		Listener:  a.http,
+		Log:       a.log,
+	})
+}
+
+// readiness says what of this instance does not work yet, and what it holds.
+func (a *App) readiness() (missing []string, holds map[string][]string) {
+	for _, part := range []struct {
+		name  string
+		ready <-chan struct{}
+	}{{"bus", a.bus.Ready()}, {"store", a.storeIfWanted()}, {"started", a.started}} {
+		select {
+		case <-part.ready:
+		default:
+			missing = append(missing, part.name)
+		}
+	}
+	holds = map[string][]string{"roles": {}, "bridges": {}}
+	for _, r := range a.options.Roles {
+		holds["roles"] = append(holds["roles"], string(r))
+	}
+	for _, c := range a.live.Inventory().Clusters {
+		for _, b := range c.Bridges {
+			holds["bridges"] = append(holds["bridges"], c.Name+"/"+b.Name)
+		}
+	}
+	return missing, holds
+}
+
+// storeIfWanted is closed at once where this instance needs no store.
+func (a *App) storeIfWanted() <-chan struct{} {
+	if a.has(Store) || a.has(Expose) {
+		return a.stored
+	}
+	open := make(chan struct{})
+	close(open)
+	return open
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"sync"
+	"time"
+
+	"github.com/bridgewatch/bridgewatch/cdr"
+	"github.com/bridgewatch/bridgewatch/collector"
+)
+
+// liveWindow is how young a record must be to count as news; older ones are history that came late (interface page, Metrics).
+const liveWindow = 10 * time.Minute
+
+// observer feeds what the writer stored to the live state.
+type observer struct {
+	live *collector.Live
+	now  func() time.Time
+
+	mu      sync.Mutex
+	missing map[[2]string]map[string]int64 // cluster and bridge → session → records missing
+}
+
+func newObserver(live *collector.Live, now func() time.Time) *observer {
+	return &observer{live: live, now: now, missing: map[[2]string]map[string]int64{}}
+}
+
+func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
+	if replayed || o.now().Sub(r.Time) > liveWindow {
+		return
+	}
+	if !isNew {
+		o.live.CountDuplicate(r.Cluster, r.Source)
+		return
+	}
+	o.live.CountRecord(r.Cluster, r.Source, string(r.Type))
+	o.live.SetLastRecord(r.Cluster, r.Source, r.Time)
+	if r.Type == cdr.CallLegEnd && r.Leg != nil {
+		o.live.CountLegEnd(r.Cluster, r.Source, r.Leg.Reason)
+		for _, alarm := range r.Leg.Alarms {
+			o.live.CountQualityAlarm(r.Cluster, r.Source, alarm.Type)
+		}
+	}
+}
+
+func (o *observer) FactsStored(f cdr.Facts) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range f.Sessions {
+		key := [2]string{s.Cluster, s.Bridge}
+		if o.missing[key] == nil {
+			o.missing[key] = map[string]int64{}
+		}
+		o.missing[key][s.ID.String()] = s.Missing
+		var total int64
+		for _, n := range o.missing[key] {
+			total += n
+		}
+		o.live.SetMissing(s.Cluster, s.Bridge, total)
+		if !s.Superseded {
+			o.live.SetNextIndex(s.Cluster, s.Bridge, s.LastIndex+1)
+		}
+	}
+}
+
+func (o *observer) BodyQuarantined(cluster, source string, replayed bool) {
+	if !replayed {
+		o.live.CountMalformedBody(cluster, source)
+	}
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/storage/engine"
+)
+
+// withStore gives use the store of a configuration: the external server, the engine of a running instance, or, where none runs, an engine
+// started for as long as use takes.
+func withStore(ctx context.Context, c config.Config, log *slog.Logger, use func(context.Context, *clickhouse.Options) error) error {
+	if !c.ClickHouse.URL.IsZero() {
+		options, err := externalStore(c.ClickHouse)
+		if err != nil {
+			return err
+		}
+		return use(ctx, options)
+	}
+	if endpoint, err := engine.ReadEndpoint(c.DataDir); err == nil {
+		options := endpoint.Options(databaseName)
+		if reachable(ctx, options) {
+			return use(ctx, options)
+		}
+	} else if !errors.Is(err, engine.ErrNotRunning) {
+		return err
+	}
+	cfg := engineConfig(c, nil)
+	cfg.Listen = ""
+	e, err := engine.New(cfg, engine.Deps{Logger: log})
+	if err != nil {
+		return err
+	}
+	engineCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(engineCtx) }()
+	defer stop()
+	select {
+	case <-e.Ready():
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		stop()
+		return errors.Join(ctx.Err(), <-ended)
+	}
+	err = use(ctx, e.Options(databaseName))
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// reachable tells whether an engine answers; the file of one that was killed may name a dead address.
+func reachable(ctx context.Context, options *clickhouse.Options) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+options.Addr[0]+"/ping", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close() //nolint:errcheck // only the status was wanted
+	return answer.StatusCode == http.StatusOK
+}
+
+// SQL runs one query on the configured store and writes its answer, tab-separated unless the query names a FORMAT.
+func SQL(ctx context.Context, c config.Config, query string, out io.Writer, log *slog.Logger) error {
+	return withStore(ctx, c, log, func(ctx context.Context, options *clickhouse.Options) error {
+		if options.Protocol == clickhouse.HTTP {
+			return sqlOverHTTP(ctx, options, query, out)
+		}
+		return sqlOverNative(ctx, options, query, out)
+	})
+}
+
+func sqlOverHTTP(ctx context.Context, options *clickhouse.Options, query string, out io.Writer) error {
+	scheme := "http"
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if options.TLS != nil {
+		scheme, transport.TLSClientConfig = "https", options.TLS
+	}
+	address := url.URL{Scheme: scheme, Host: options.Addr[0], Path: "/", RawQuery: url.Values{"database": {options.Auth.Database}}.Encode()}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), strings.NewReader(query))
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	request.SetBasicAuth(options.Auth.Username, options.Auth.Password)
+	answer, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // read to its end below
+	if answer.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+		return errors.Join(errors.New(strings.TrimSpace(string(text))), err)
+	}
+	if _, err := io.Copy(out, answer.Body); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
+}
+
+// sqlOverNative prints rows itself, as the native protocol has no formats.
+func sqlOverNative(ctx context.Context, options *clickhouse.Options, query string, out io.Writer) error {
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return fmt.Errorf("open ClickHouse: %w", err)
+	}
+	defer conn.Close() //nolint:errcheck // only read from
+	rows, err := conn.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // Err below tells
+	return printRows(rows, out)
+}
+
+func printRows(rows driver.Rows, out io.Writer) error {
+	escape := strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n")
+	for rows.Next() {
+		values := make([]any, len(rows.ColumnTypes()))
+		for i, t := range rows.ColumnTypes() {
+			values[i] = newValue(t)
+		}
+		if err := rows.Scan(values...); err != nil {
+			return fmt.Errorf("read a row: %w", err)
+		}
+		line := make([]string, len(values))
+		for i, v := range values {
+			line[i] = escape.Replace(text(v))
+		}
+		if _, err := fmt.Fprintln(out, strings.Join(line, "\t")); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

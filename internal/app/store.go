@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/storage/migrations"
+)
+
+// databaseName of the embedded engine, and of a server whose address names none.
+const databaseName = "bridgewatch"
+
+// externalStore are the connection options of the configured ClickHouse.
+func externalStore(c config.ClickHouse) (*clickhouse.Options, error) {
+	options, err := clickhouse.ParseDSN(c.URL.Reveal())
+	if err != nil {
+		return nil, errors.New("clickhouse.url cannot be read; want clickhouse://user:pass@host:9000/bridgewatch") // the parser repeats the password
+	}
+	if options.Auth.Database == "" || options.Auth.Database == "default" {
+		options.Auth.Database = databaseName
+	}
+	if password := c.Secret(); !password.IsZero() {
+		options.Auth.Password = password.Reveal()
+	}
+	if options.TLS, err = clientTLS(c.TLS, options.TLS != nil); err != nil {
+		return nil, fmt.Errorf("clickhouse.tls: %w", err)
+	}
+	options.DialTimeout = 10 * time.Second
+	options.ReadTimeout = 5 * time.Minute
+	return options, nil
+}
+
+// prepareStore makes the database, brings its schema up to date and applies the retention. It may run any number of times.
+func prepareStore(ctx context.Context, options *clickhouse.Options, retention config.Retention, log *slog.Logger) (driver.Conn, error) {
+	first := *options
+	first.Auth.Database = "default"
+	server, err := clickhouse.Open(&first)
+	if err != nil {
+		return nil, fmt.Errorf("open ClickHouse: %w", err)
+	}
+	err = server.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoted(options.Auth.Database))
+	server.Close() //nolint:errcheck // nothing was written on it
+	if err != nil {
+		return nil, fmt.Errorf("create database %s: %w", options.Auth.Database, err)
+	}
+	db := clickhouse.OpenDB(options)
+	applied, err := migrations.Up(ctx, db)
+	db.Close() //nolint:errcheck // the error of Up tells more
+	if err != nil {
+		return nil, err
+	}
+	if len(applied) > 0 {
+		log.Info("database schema brought up to date", "migrations", len(applied))
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open ClickHouse: %w", err)
+	}
+	if err := applyRetention(ctx, conn, retention, log); err != nil {
+		conn.Close() //nolint:errcheck // the error above tells more
+		return nil, err
+	}
+	return conn, nil
+}
+
+func quoted(name string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
+}
+
+// ttl says by which column a table's rows age, and which key of the configuration says how long they are kept.
+type ttl struct {
+	table, column string
+	keep          func(config.Retention) config.Duration
+}
+
+func raw(r config.Retention) config.Duration        { return r.Raw }
+func facts(r config.Retention) config.Duration      { return r.Facts }
+func samples(r config.Retention) config.Duration    { return r.Samples }
+func events(r config.Retention) config.Duration     { return r.Events }
+func syslog(r config.Retention) config.Duration     { return r.Syslog }
+func quarantine(r config.Retention) config.Duration { return r.Quarantine }
+
+// ttls of all tables whose rows age. Tables of migrations that this list lacks keep their rows for ever.
+var ttls = []ttl{
+	{"cdr_bodies_data", "received", raw},
+	{"cdr_records_data", "received", raw},
+	{"cdr_quarantine_data", "received", quarantine},
+	{"calls_data", "start", facts},
+	{"call_legs_data", "start", facts},
+	{"recordings_data", "start", facts},
+	{"streams_data", "start", facts},
+	{"alarms_data", "raised", facts},
+	{"bridge_samples_data", "time", samples},
+	{"license_samples_data", "time", samples},
+	{"personal_license_samples_data", "time", samples},
+	{"license_features_data", "time", samples},
+	{"device_samples_data", "time", samples},
+	{"call_samples_data", "time", samples},
+	{"leg_samples_data", "time", samples},
+	{"certificates_data", "time", samples},
+	{"syslog_data", "received", syslog},
+	{"syslog_stats_data", "time", samples},
+	{"events_data", "time", events},
+	{"participants_data", "joined", events},
+}
+
+// applyRetention sets the time to live of the tables where it differs from what is configured, as setting it rewrites data.
+func applyRetention(ctx context.Context, conn driver.Conn, retention config.Retention, log *slog.Logger) error {
+	for _, t := range ttls {
+		var definition string
+		err := conn.QueryRow(ctx, "SELECT any(create_table_query) FROM system.tables WHERE database = currentDatabase() AND name = '"+t.table+"' AND "+
+			"(database, name) IN (SELECT database, table FROM system.columns WHERE name = '"+t.column+"')").Scan(&definition)
+		if err != nil {
+			return fmt.Errorf("read the definition of %s: %w", t.table, err)
+		}
+		if definition == "" {
+			continue // a table or column that this schema does not have
+		}
+		days := max(1, int64(t.keep(retention).Std().Hours()/24))
+		clause := fmt.Sprintf("TTL toDateTime(%s) + toIntervalDay(%d)", t.column, days)
+		if strings.Contains(definition, clause) {
+			continue
+		}
+		if err := conn.Exec(ctx, "ALTER TABLE "+t.table+" MODIFY "+clause); err != nil {
+			return fmt.Errorf("set the retention of %s: %w", t.table, err)
+		}
+		log.Debug("retention set", "table", t.table, "days", days)
+	}
+	return nil
+}

@@ -1,0 +1,337 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/cdr"
+)
+
+// Call is one call of one bridge, as the API and the reports show it. Times are UTC.
+type Call struct {
+	ID              uuid.UUID  `ch:"id" json:"id"`
+	CallCorrelator  *uuid.UUID `ch:"call_correlator" none:"zero" json:"call_correlator"`
+	Cluster         string     `ch:"cms_cluster" json:"cms_cluster"`
+	Bridge          string     `ch:"call_bridge" json:"call_bridge"`
+	Name            string     `ch:"name" json:"name"`
+	CallType        string     `ch:"call_type" json:"call_type"`
+	SpaceID         *uuid.UUID `ch:"space_id" none:"zero" json:"space_id"`
+	OwnerName       string     `ch:"owner_name" json:"owner_name"`
+	TenantID        *uuid.UUID `ch:"tenant_id" none:"zero" json:"tenant_id"`
+	CDRTag          string     `ch:"cdr_tag" json:"cdr_tag"`
+	Session         uuid.UUID  `ch:"session" json:"session"`
+	Start           time.Time  `ch:"start" json:"start"`
+	StartInferred   bool       `ch:"start_inferred" json:"start_inferred"`
+	End             *time.Time `ch:"end" json:"end"`
+	EndInferred     bool       `ch:"end_inferred" json:"end_inferred"`
+	EndHow          string     `ch:"end_how" json:"end_how"`
+	DurationSeconds *int64     `ch:"duration_seconds" json:"duration_seconds"`
+	LegsCompleted   *int64     `ch:"legs_completed" json:"legs_completed"`
+	LegsMaxActive   *int64     `ch:"legs_max_active" json:"legs_max_active"`
+	Recorded        bool       `ch:"recorded" json:"recorded"`
+	Streamed        bool       `ch:"streamed" json:"streamed"`
+}
+
+// Leg is one call leg, as the API and the reports show it. Times are UTC, percentages 0 to 100 of the leg's life.
+type Leg struct {
+	ID                             uuid.UUID   `ch:"id" json:"id"`
+	CallID                         *uuid.UUID  `ch:"call_id" none:"zero" json:"call_id"`
+	Calls                          []uuid.UUID `ch:"calls" json:"calls,omitempty"`
+	Cluster                        string      `ch:"cms_cluster" json:"cms_cluster"`
+	Bridge                         string      `ch:"call_bridge" json:"call_bridge"`
+	Session                        uuid.UUID   `ch:"session" json:"session"`
+	DisplayName                    string      `ch:"display_name" json:"display_name"`
+	RemoteParty                    string      `ch:"remote_party" json:"remote_party"`
+	RemoteAddress                  string      `ch:"remote_address" json:"remote_address"`
+	LocalAddress                   string      `ch:"local_address" json:"local_address"`
+	Type                           string      `ch:"type" json:"type"`
+	SubType                        string      `ch:"sub_type" json:"sub_type"`
+	LyncSubType                    string      `ch:"lync_sub_type" json:"lync_sub_type"`
+	Direction                      string      `ch:"direction" json:"direction"`
+	Guest                          *bool       `ch:"guest" json:"guest"`
+	Recording                      bool        `ch:"recording" json:"recording"`
+	Streaming                      bool        `ch:"streaming" json:"streaming"`
+	CountsAsPerson                 bool        `ch:"counts_as_person" json:"counts_as_person"`
+	Scanner                        bool        `ch:"scanner" json:"scanner"`
+	SIPCallID                      string      `ch:"sip_call_id" json:"sip_call_id"`
+	Start                          time.Time   `ch:"start" json:"start"`
+	StartInferred                  bool        `ch:"start_inferred" json:"start_inferred"`
+	Connected                      *time.Time  `ch:"connected" json:"connected"`
+	Joined                         *time.Time  `ch:"joined" json:"joined"`
+	Activated                      *time.Time  `ch:"activated" json:"activated"`
+	End                            *time.Time  `ch:"end" json:"end"`
+	EndInferred                    bool        `ch:"end_inferred" json:"end_inferred"`
+	EndHow                         string      `ch:"end_how" json:"end_how"`
+	EndReason                      string      `ch:"end_reason" json:"end_reason"`
+	RemoteTeardown                 *bool       `ch:"remote_teardown" json:"remote_teardown"`
+	DurationSeconds                *int64      `ch:"duration_seconds" json:"duration_seconds"`
+	ActivatedSeconds               *int64      `ch:"activated_seconds" json:"activated_seconds"`
+	Encrypted                      *bool       `ch:"encrypted_media" json:"encrypted_media"`
+	Unencrypted                    *bool       `ch:"unencrypted_media" json:"unencrypted_media"`
+	RxAudioCodec                   string      `ch:"rx_audio_codec" json:"rx_audio_codec"`
+	TxAudioCodec                   string      `ch:"tx_audio_codec" json:"tx_audio_codec"`
+	RxVideoCodec                   string      `ch:"rx_video_codec" json:"rx_video_codec"`
+	TxVideoCodec                   string      `ch:"tx_video_codec" json:"tx_video_codec"`
+	RxVideoWidth                   *int64      `ch:"rx_video_width" json:"rx_video_width"`
+	RxVideoHeight                  *int64      `ch:"rx_video_height" json:"rx_video_height"`
+	TxVideoWidth                   *int64      `ch:"tx_video_width" json:"tx_video_width"`
+	TxVideoHeight                  *int64      `ch:"tx_video_height" json:"tx_video_height"`
+	MainVideoViewerPercent         *float32    `ch:"main_video_viewer_percent" json:"main_video_viewer_percent"`
+	MainVideoContributorPercent    *float32    `ch:"main_video_contributor_percent" json:"main_video_contributor_percent"`
+	PresentationViewerPercent      *float32    `ch:"presentation_viewer_percent" json:"presentation_viewer_percent"`
+	PresentationContributorPercent *float32    `ch:"presentation_contributor_percent" json:"presentation_contributor_percent"`
+	Alarms                         []cdr.Alarm `ch:"alarms" json:"alarms"`
+}
+
+// Recording is a recording or a stream of a call.
+type Recording struct {
+	ID              uuid.UUID  `ch:"id" json:"id"`
+	CallID          *uuid.UUID `ch:"call_id" none:"zero" json:"call_id"`
+	LegID           *uuid.UUID `ch:"call_leg_id" none:"zero" json:"call_leg_id"`
+	Bridge          string     `ch:"call_bridge" json:"call_bridge"`
+	Start           time.Time  `ch:"start" json:"start"`
+	End             *time.Time `ch:"end" json:"end"`
+	EndInferred     bool       `ch:"end_inferred" json:"end_inferred"`
+	DurationSeconds *int64     `ch:"duration_seconds" json:"duration_seconds"`
+}
+
+// Period is from a time, inclusive, to a time, exclusive.
+type Period struct {
+	From, To time.Time
+}
+
+// CallFilter selects calls. Zero fields do not select.
+type CallFilter struct {
+	// Period in which the call started.
+	Period Period
+	// At selects calls that were going on at that instant, and Active those that are; both replace Period.
+	At     time.Time
+	Active bool
+	// Text in the call's name, owner or tag, or in a name or address of one of its legs, in any case.
+	Text    string
+	Bridge  string
+	Cluster string
+	Space   uuid.UUID
+	After   *Cursor
+	Limit   int
+}
+
+// Calls lists calls, newest first, and the cursor of the next page, nil on the last.
+func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, error) {
+	c := newConditions()
+	switch {
+	case f.Active:
+		c.add("end IS NULL")
+	case !f.At.IsZero():
+		c.add("start <= {at:DateTime64(3, 'UTC')} AND (end IS NULL OR end > {at:DateTime64(3, 'UTC')})", "at", timeText(f.At))
+	default:
+		startedIn(c, f.Period)
+	}
+	if f.Text != "" {
+		bound := ""
+		if !f.Period.From.IsZero() {
+			bound = "start >= {legs_from:DateTime64(3, 'UTC')} AND "
+			c.params["legs_from"] = timeText(f.Period.From.Add(-legBeforeCall))
+		}
+		c.add("(positionCaseInsensitiveUTF8(name, {text:String}) > 0 OR positionCaseInsensitiveUTF8(owner_name, {text:String}) > 0 OR "+
+			"positionCaseInsensitiveUTF8(cdr_tag, {text:String}) > 0 OR id IN (SELECT call_id FROM call_legs WHERE "+bound+legTextClause+"))",
+			"text", f.Text)
+	}
+	equal(c, "call_bridge", "bridge", f.Bridge)
+	equal(c, "cms_cluster", "cluster", f.Cluster)
+	if f.Space != uuid.Nil {
+		c.add("space_id = {space:UUID}", "space", f.Space.String())
+	}
+	return page(ctx, q, "calls", c, f.After, f.Limit, func(c Call) Cursor { return Cursor{c.Start, c.ID} })
+}
+
+// Call is one call by its id; of several sessions with the same id the newest. found is false where there is none.
+func (q *Queries) Call(ctx context.Context, id uuid.UUID) (call Call, found bool, err error) {
+	c := newConditions()
+	c.add("id = {id:UUID}", "id", id.String())
+	rows, _, err := page(ctx, q, "calls", c, nil, 1, func(c Call) Cursor { return Cursor{} })
+	if err != nil || len(rows) == 0 {
+		return Call{}, false, err
+	}
+	return rows[0], true, nil
+}
+
+// LegFilter selects call legs. Zero fields do not select.
+type LegFilter struct {
+	// Period in which the leg started.
+	Period Period
+	// Text in a name or address, in any case.
+	Text string
+	// Call selects the legs of one call and replaces Period.
+	Call    uuid.UUID
+	Bridge  string
+	Cluster string
+	// Reason is the end reason, exactly.
+	Reason string
+	// Alarm selects legs with that quality alarm.
+	Alarm string
+	After *Cursor
+	Limit int
+}
+
+// legTextClause finds a text in any name or address of a leg.
+const legTextClause = "(positionCaseInsensitiveUTF8(display_name, {text:String}) > 0 OR positionCaseInsensitiveUTF8(remote_party, {text:String}) > 0 OR " +
+	"positionCaseInsensitiveUTF8(remote_address, {text:String}) > 0 OR positionCaseInsensitiveUTF8(local_address, {text:String}) > 0)"
+
+// Legs lists call legs, newest first, and the cursor of the next page, nil on the last.
+func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error) {
+	c := newConditions()
+	if f.Call != uuid.Nil {
+		c.add("call_id = {call:UUID}", "call", f.Call.String())
+	} else {
+		startedIn(c, f.Period)
+	}
+	if f.Text != "" {
+		c.add(legTextClause, "text", f.Text)
+	}
+	equal(c, "call_bridge", "bridge", f.Bridge)
+	equal(c, "cms_cluster", "cluster", f.Cluster)
+	equal(c, "end_reason", "reason", f.Reason)
+	if f.Alarm != "" {
+		c.add("has(alarms.type, {alarm:String})", "alarm", f.Alarm)
+	}
+	return page(ctx, q, "call_legs", c, f.After, f.Limit, func(l Leg) Cursor { return Cursor{l.Start, l.ID} })
+}
+
+// recordingsOf lists the recordings (table "recordings") or streams (table "streams") of calls, oldest first.
+func (q *Queries) recordingsOf(ctx context.Context, table string, calls []uuid.UUID) ([]Recording, error) {
+	c := newConditions()
+	c.add("call_id IN {calls:Array(UUID)}", "calls", uuidArray(calls))
+	sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s %s) ORDER BY start, id", columnsOf[Recording](), table, c.where())
+	rows, err := selectRows[Recording](c.within(ctx), q, sql)
+	if err != nil {
+		return nil, fmt.Errorf("query %s: %w", table, err)
+	}
+	return rows, nil
+}
+
+// Meeting is everything known of one meeting: all calls of one correlator on all bridges.
+type Meeting struct {
+	CallCorrelator uuid.UUID   `json:"call_correlator"`
+	Name           string      `json:"name"`
+	OwnerName      string      `json:"owner_name"`
+	Start          time.Time   `json:"start"`
+	End            *time.Time  `json:"end"`
+	CallBridges    []string    `json:"call_bridges"`
+	Calls          []Call      `json:"calls"`
+	Legs           []Leg       `json:"legs"`
+	Recordings     []Recording `json:"recordings"`
+	Streams        []Recording `json:"streams"`
+}
+
+// mostLegsOfMeeting bounds a meeting's answer: twice CMS's limit of 2,600 participants on each of 24 bridges' worst is far below it.
+const mostLegsOfMeeting = 100_000
+
+// Meeting is one meeting by its correlator. found is false where there is none.
+func (q *Queries) Meeting(ctx context.Context, correlator uuid.UUID) (m Meeting, found bool, err error) {
+	c := newConditions()
+	c.add("call_correlator = {correlator:UUID}", "correlator", correlator.String())
+	sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM calls %s) ORDER BY start, id", columnsOf[Call](), c.where())
+	m.CallCorrelator = correlator
+	if m.Calls, err = selectRows[Call](c.within(ctx), q, sql); err != nil {
+		return m, false, fmt.Errorf("query the calls of meeting %s: %w", correlator, err)
+	}
+	if len(m.Calls) == 0 {
+		return m, false, nil
+	}
+	ids := make([]uuid.UUID, len(m.Calls))
+	open := false
+	m.Start = m.Calls[0].Start
+	seen := map[string]bool{}
+	for i, call := range m.Calls {
+		ids[i] = call.ID
+		if m.Name == "" {
+			m.Name = call.Name
+		}
+		if m.OwnerName == "" {
+			m.OwnerName = call.OwnerName
+		}
+		if !seen[call.Bridge] {
+			seen[call.Bridge] = true
+			m.CallBridges = append(m.CallBridges, call.Bridge)
+		}
+		switch {
+		case call.End == nil:
+			open = true
+		case m.End == nil || call.End.After(*m.End):
+			m.End = call.End
+		}
+	}
+	if open {
+		m.End = nil
+	}
+	legs := newConditions()
+	legs.add("call_id IN {calls:Array(UUID)}", "calls", uuidArray(ids))
+	legs.add("start >= {from:DateTime64(3, 'UTC')}", "from", timeText(m.Start.Add(-legBeforeCall)))
+	sql = fmt.Sprintf("SELECT %s FROM (SELECT * FROM call_legs %s) ORDER BY start, id LIMIT %d", columnsOf[Leg](), legs.where(), mostLegsOfMeeting)
+	if m.Legs, err = selectRows[Leg](legs.within(ctx), q, sql); err != nil {
+		return m, false, fmt.Errorf("query the legs of meeting %s: %w", correlator, err)
+	}
+	if m.Recordings, err = q.recordingsOf(ctx, "recordings", ids); err != nil {
+		return m, false, err
+	}
+	if m.Streams, err = q.recordingsOf(ctx, "streams", ids); err != nil {
+		return m, false, err
+	}
+	return m, true, nil
+}
+
+// legBeforeCall is how long before its call a leg may have started: it rang, sat in the IVR, or was moved from another call.
+const legBeforeCall = 7 * 24 * time.Hour
+
+func startedIn(c *conditions, p Period) {
+	if !p.From.IsZero() {
+		c.add("start >= {from:DateTime64(3, 'UTC')}", "from", timeText(p.From))
+	}
+	if !p.To.IsZero() {
+		c.add("start < {to:DateTime64(3, 'UTC')}", "to", timeText(p.To))
+	}
+}
+
+func equal(c *conditions, column, param, value string) {
+	if value != "" {
+		c.add(column+" = {"+param+":String}", param, value)
+	}
+}
+
+func uuidArray(ids []uuid.UUID) string {
+	text := []byte{'['}
+	for i, id := range ids {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, '\'')
+		text = append(text, id.String()...)
+		text = append(text, '\'')
+	}
+	return string(append(text, ']'))
+}
+
+// page reads one page of a view ordered by start and id, newest first.
+func page[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor, limit int, position func(T) Cursor) ([]T, *Cursor, error) {
+	if after != nil {
+		c.add("start <= {after_start:DateTime64(3, 'UTC')} AND (start, id) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",
+			"after_start", timeText(after.Start), "after_id", after.ID.String())
+	}
+	sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s %s ORDER BY start DESC, id DESC LIMIT %s)",
+		columnsOf[T](), view, c.where(), strconv.Itoa(limit+1))
+	rows, err := selectRows[T](c.within(ctx), q, sql)
+	if err != nil {
+		return nil, nil, fmt.Errorf("query %s: %w", view, err)
+	}
+	if len(rows) <= limit {
+		return rows, nil, nil
+	}
+	rows = rows[:limit]
+	next := position(rows[limit-1])
+	return rows, &next, nil
+}

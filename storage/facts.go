@@ -1,0 +1,325 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/cdr"
+)
+
+// The tables that the CDR writer fills.
+var (
+	Bodies         = Table{"cdr_bodies_data", Body{}}
+	Records        = Table{"cdr_records_data", Record{}}
+	Quarantine     = Table{"cdr_quarantine_data", Quarantined{}}
+	Heartbeats     = Table{"heartbeats_data", Heartbeat{}}
+	CallFacts      = Table{"calls_data", cdr.Call{}}
+	LegFacts       = Table{"call_legs_data", cdr.Leg{}}
+	RecordingFacts = Table{"recordings_data", cdr.Recording{}}
+	StreamFacts    = Table{"streams_data", cdr.Stream{}}
+	SessionFacts   = Table{"cdr_sessions_data", cdr.Session{}}
+)
+
+// Body is one POST body, or a part of one, as stored.
+type Body struct {
+	ID          uuid.UUID `ch:"body_id"`
+	Part        uint32    `ch:"part"`
+	Parts       uint32    `ch:"parts"`
+	Received    time.Time `ch:"received"`
+	Source      string    `ch:"source"`
+	Cluster     string    `ch:"cms_cluster"`
+	Remote      string    `ch:"remote_address"`
+	ContentType string    `ch:"content_type"`
+	Body        string    `ch:"body"`
+}
+
+// Quarantined is a body, or a part of one, that was not wholly understood.
+type Quarantined struct {
+	ID          uuid.UUID `ch:"body_id"`
+	Part        uint32    `ch:"part"`
+	Parts       uint32    `ch:"parts"`
+	Received    time.Time `ch:"received"`
+	Source      string    `ch:"source"`
+	Cluster     string    `ch:"cms_cluster"`
+	Remote      string    `ch:"remote_address"`
+	Reason      string    `ch:"reason"`
+	Position    int64     `ch:"position"`
+	RecordsKept uint32    `ch:"records_kept"`
+	Body        string    `ch:"body"`
+}
+
+// Heartbeat is a body that Bridgewatch sent to itself.
+type Heartbeat struct {
+	Sent   time.Time `ch:"sent"`
+	Stored time.Time `ch:"stored"`
+}
+
+// Record is one call detail record as stored.
+type Record struct {
+	Session         uuid.UUID `ch:"session"`
+	CorrelatorIndex int64     `ch:"correlator_index"`
+	RecordIndex     int64     `ch:"record_index"`
+	MissingBefore   int64     `ch:"missing_before"`
+	Type            string    `ch:"type"`
+	Time            time.Time `ch:"time"`
+	Received        time.Time `ch:"received"`
+	Source          string    `ch:"source"`
+	Cluster         string    `ch:"cms_cluster"`
+	BridgeID        uuid.UUID `ch:"call_bridge_id"`
+	ObjectID        uuid.UUID `ch:"object_id"`
+	CallID          uuid.UUID `ch:"call_id"`
+	BodyID          uuid.UUID `ch:"body_id"`
+	XML             string    `ch:"xml"`
+}
+
+// RecordRow is the stored row of a record; xml is the record element with its secrets masked.
+func RecordRow(r cdr.SourcedRecord, xml string) *Record {
+	call := uuid.Nil
+	switch {
+	case r.Call != nil:
+		call = r.ID
+	case r.Leg != nil:
+		call = r.Leg.Call
+	case r.Recording != nil:
+		call = r.Recording.Call
+	case r.Stream != nil:
+		call = r.Stream.Call
+	}
+	return &Record{
+		Session: r.Session, CorrelatorIndex: r.CorrelatorIndex, RecordIndex: r.RecordIndex, MissingBefore: r.Missing, Type: string(r.Type),
+		Time: r.Time, Received: r.Received, Source: r.Source, Cluster: r.Cluster, BridgeID: r.CallBridge, ObjectID: r.ID, CallID: call,
+		BodyID: r.BodyID, XML: xml,
+	}
+}
+
+// sourced decodes a stored record again; the XML is the truth, the columns are for searching.
+func (r Record) sourced() (cdr.SourcedRecord, error) {
+	record, err := cdr.Decode(cdr.Raw{Header: cdr.Header{
+		Session: r.Session, CallBridge: r.BridgeID, Type: cdr.Type(r.Type), Time: r.Time, RecordIndex: r.RecordIndex,
+		CorrelatorIndex: r.CorrelatorIndex, Missing: r.MissingBefore,
+	}, XML: []byte(r.XML)})
+	if err != nil {
+		return cdr.SourcedRecord{}, fmt.Errorf("decode stored record %s/%d: %w", r.Session, r.CorrelatorIndex, err)
+	}
+	return cdr.SourcedRecord{Record: record, Source: r.Source, Cluster: r.Cluster, Received: r.Received, BodyID: r.BodyID}, nil
+}
+
+// PartsStored is how many parts of a body are stored, counting those before its last.
+func PartsStored(ctx context.Context, conn driver.Conn, source string, received time.Time, id uuid.UUID) (int, error) {
+	var n uint64
+	err := conn.QueryRow(withBody(ctx, source, received, id), "SELECT uniqExact(part) FROM cdr_bodies_data WHERE "+thatBody).Scan(&n)
+	return int(n), err
+}
+
+// PartBody is the text of one part of a body.
+func PartBody(ctx context.Context, conn driver.Conn, source string, received time.Time, id uuid.UUID, part int) (string, error) {
+	var text string
+	err := conn.QueryRow(withBody(ctx, source, received, id),
+		"SELECT any(body) FROM cdr_bodies_data WHERE "+thatBody+" AND part = "+strconv.Itoa(part)).Scan(&text)
+	return text, err
+}
+
+// PartTail is the last bytes of one part of a body, empty where it is not stored.
+func PartTail(ctx context.Context, conn driver.Conn, source string, received time.Time, id uuid.UUID, part, bytes int) (string, error) {
+	var text string
+	err := conn.QueryRow(withBody(ctx, source, received, id),
+		fmt.Sprintf("SELECT any(substring(body, greatest(1, toInt64(length(body)) - %d))) FROM cdr_bodies_data WHERE %s AND part = %d", bytes, thatBody, part)).Scan(&text)
+	return text, err
+}
+
+const thatBody = "source = {source:String} AND received = {received:DateTime64(3, 'UTC')} AND body_id = {body:UUID}"
+
+func withBody(ctx context.Context, source string, received time.Time, id uuid.UUID) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+		"source": source, "received": timeText(received), "body": id.String(),
+	}))
+}
+
+// StoredSessions are all session rows, for a ledger that starts.
+func StoredSessions(ctx context.Context, conn driver.Conn) ([]cdr.Session, error) {
+	var rows []cdr.Session
+	if err := conn.Select(ctx, &rows, "SELECT * FROM cdr_sessions_data FINAL"); err != nil {
+		return nil, fmt.Errorf("query sessions: %w", err)
+	}
+	return rows, nil
+}
+
+// History is what the store has of an object: its records, and its rows as they stand.
+type History struct {
+	Records []cdr.SourcedRecord
+	Facts   cdr.Facts
+}
+
+// LoadHistory reads what is stored about objects of one session and one kind (see [cdr.Ledger.Needs] for what belongs to each).
+func LoadHistory(ctx context.Context, conn driver.Conn, objects []cdr.Object) (map[cdr.Object]History, error) {
+	session, kind := objects[0].Session, objects[0].Kind
+	found := map[cdr.Object]History{}
+	ids := make([]uuid.UUID, len(objects))
+	for i, o := range objects {
+		ids[i] = o.ID
+	}
+	load := loader{conn: conn, session: session}
+	if kind == cdr.KindUnfinished {
+		calls, others, err := load.unfinished(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h, err := load.history(ctx, calls, others)
+		if err != nil {
+			return nil, err
+		}
+		found[objects[0]] = h
+		return found, nil
+	}
+	if kind == cdr.KindCall {
+		for _, o := range objects {
+			h, err := load.history(ctx, []uuid.UUID{o.ID}, nil)
+			if err != nil {
+				return nil, err
+			}
+			found[o] = h
+		}
+		return found, nil
+	}
+	all, err := load.history(ctx, nil, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range objects {
+		var h History
+		for _, r := range all.Records {
+			if r.ID == o.ID {
+				h.Records = append(h.Records, r)
+			}
+		}
+		h.Facts.Legs = only(all.Facts.Legs, func(l cdr.Leg) bool { return l.ID == o.ID })
+		h.Facts.Recordings = only(all.Facts.Recordings, func(r cdr.Recording) bool { return r.ID == o.ID })
+		h.Facts.Streams = only(all.Facts.Streams, func(s cdr.Stream) bool { return s.ID == o.ID })
+		found[o] = h
+	}
+	return found, nil
+}
+
+func only[T any](rows []T, keep func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(rows), func(r T) bool { return !keep(r) })
+}
+
+// loader reads the history of objects of one session.
+type loader struct {
+	conn    driver.Conn
+	session uuid.UUID
+}
+
+// history reads the records that name the calls or are about the other objects, the records of every leg, recording and stream found so,
+// and the stored rows of all of them.
+func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History, error) {
+	var h History
+	wanted := slices.Clone(others)
+	if len(calls) > 0 {
+		var named []uuid.UUID
+		rows, err := l.conn.Query(l.with(ctx, "ids", calls), "SELECT DISTINCT object_id FROM cdr_records_data WHERE session = {session:UUID} AND call_id IN {ids:Array(UUID)}")
+		if err != nil {
+			return h, fmt.Errorf("query objects of calls: %w", err)
+		}
+		for rows.Next() {
+			var id uuid.UUID
+			if err := rows.Scan(&id); err != nil {
+				rows.Close() //nolint:errcheck // the scan's error tells more
+				return h, fmt.Errorf("read objects of calls: %w", err)
+			}
+			named = append(named, id)
+		}
+		if err := rows.Close(); err != nil {
+			return h, fmt.Errorf("read objects of calls: %w", err)
+		}
+		wanted = append(append(wanted, calls...), named...)
+	}
+	for part := range slices.Chunk(wanted, idsPerQuery) {
+		var records []Record
+		err := l.conn.Select(l.with(ctx, "ids", part), &records,
+			"SELECT * FROM cdr_records_data FINAL WHERE session = {session:UUID} AND object_id IN {ids:Array(UUID)} ORDER BY correlator_index")
+		if err != nil {
+			return h, fmt.Errorf("query records of objects: %w", err)
+		}
+		for _, r := range records {
+			record, err := r.sourced()
+			if err != nil {
+				return h, err
+			}
+			h.Records = append(h.Records, record)
+		}
+		if err := l.rows(ctx, part, &h.Facts); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// idsPerQuery keeps a parameter below what a query may carry.
+const idsPerQuery = 2000
+
+// rows adds the stored rows of the objects to facts.
+func (l loader) rows(ctx context.Context, ids []uuid.UUID, facts *cdr.Facts) error {
+	for _, one := range []struct {
+		table string
+		read  func(ctx context.Context, query string) error
+	}{
+		{CallFacts.Name, appendRows(l.conn, &facts.Calls)},
+		{LegFacts.Name, appendRows(l.conn, &facts.Legs)},
+		{RecordingFacts.Name, appendRows(l.conn, &facts.Recordings)},
+		{StreamFacts.Name, appendRows(l.conn, &facts.Streams)},
+	} {
+		query := "SELECT * FROM " + one.table + " FINAL WHERE session = {session:UUID} AND id IN {ids:Array(UUID)}"
+		if err := one.read(l.with(ctx, "ids", ids), query); err != nil {
+			return fmt.Errorf("query rows of %s: %w", one.table, err)
+		}
+	}
+	return nil
+}
+
+func appendRows[T any](conn driver.Conn, to *[]T) func(context.Context, string) error {
+	return func(ctx context.Context, query string) error {
+		var rows []T
+		if err := conn.Select(ctx, &rows, query); err != nil {
+			return err
+		}
+		*to = append(*to, rows...)
+		return nil
+	}
+}
+
+// unfinished lists the calls, and the legs, recordings and streams, whose end is not known from a record.
+func (l loader) unfinished(ctx context.Context) (calls, others []uuid.UUID, err error) {
+	for _, table := range []string{CallFacts.Name, LegFacts.Name, RecordingFacts.Name, StreamFacts.Name} {
+		var rows []struct {
+			ID uuid.UUID `ch:"id"`
+		}
+		query := "SELECT id FROM " + table + " FINAL WHERE session = {session:UUID} AND end_how IN ('', 'new_session', 'orphan_timeout')"
+		if err := l.conn.Select(l.with(ctx, "", nil), &rows, query); err != nil {
+			return nil, nil, fmt.Errorf("query unfinished rows of %s: %w", table, err)
+		}
+		for _, r := range rows {
+			if table == CallFacts.Name {
+				calls = append(calls, r.ID)
+			} else {
+				others = append(others, r.ID)
+			}
+		}
+	}
+	return calls, others, nil
+}
+
+func (l loader) with(ctx context.Context, name string, ids []uuid.UUID) context.Context {
+	params := clickhouse.Parameters{"session": l.session.String()}
+	if name != "" {
+		params[name] = uuidArray(ids)
+	}
+	return clickhouse.Context(ctx, clickhouse.WithParameters(params))
+}

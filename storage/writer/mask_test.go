@@ -1,0 +1,27 @@
+package writer
+
+import "testing"
+
+func TestMaskStreamURLs(t *testing.T) {
+	for name, c := range map[string]struct{ before, in, want string }{
+		"plain":                 {"", "<streamUrl>rtmp://live.example.org/app/k3y</streamUrl><call>x</call>", "<streamUrl>rtmp://live.example.org/*******</streamUrl><call>x</call>"},
+		"credentials":           {"", "<streamUrl>rtmp://joe:pw@live.example.org/k</streamUrl>", "<streamUrl>rtmp://******@live.example.org/*</streamUrl>"},
+		"no scheme":             {"", "<streamUrl>secret</streamUrl>", "<streamUrl>******</streamUrl>"},
+		"other case, prefix":    {"", "<a:StreamURL kind='x'>rtmp://h/k</a:StreamURL>", "<a:StreamURL kind='x'>rtmp://h/*</a:StreamURL>"},
+		"cdata":                 {"", "<streamUrl><![CDATA[rtmp://h/k]]></streamUrl>", "<streamUrl><![CDATA[rtmp://h/*]]></streamUrl>"},
+		"query":                 {"", "<streamUrl>rtmp://h?key=1</streamUrl>", "<streamUrl>rtmp://h?*****</streamUrl>"},
+		"streamer is no secret": {"", "<streamerUrl>https://h/path</streamerUrl>", "<streamerUrl>https://h/path</streamerUrl>"},
+		"name in a text":        {"", "<name>streamUrl>rtmp://h/k</name>", "<name>streamUrl>rtmp://h/k</name>"},
+		"two":                   {"", "<streamUrl>a://h/k</streamUrl><streamUrl>a://h/l</streamUrl>", "<streamUrl>a://h/*</streamUrl><streamUrl>a://h/*</streamUrl>"},
+		"cut in the text":       {"<records><streamUrl>rtmp://h/ab", "cd</streamUrl>", "**</streamUrl>"},
+		"cut in the tag":        {"<records><stream", "Url>rtmp://h/k</streamUrl>", "Url>rtmp://h/*</streamUrl>"},
+		"cut before":            {"<records>", "<streamUrl>rtmp://h/k", "<streamUrl>rtmp://h/*"},
+		"nothing":               {"", "s", "s"},
+	} {
+		data := []byte(c.in)
+		maskStreamURLs([]byte(c.before), data)
+		if string(data) != c.want {
+			t.Errorf("%s: %q, want %q", name, data, c.want)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/bus"
+)
+
+// runRows writes the rows of one stream into the tables they name, until ctx ends.
+func (w *Writer) runRows(ctx context.Context, stream bus.Stream) error {
+	tables := map[string]storage.Table{}
+	for _, t := range storage.Tables() {
+		tables[t.Name] = t
+	}
+	consumer, err := w.deps.Bus.Consumer(ctx, stream)
+	if err != nil {
+		return wrapStream(stream, err)
+	}
+	defer consumer.Close()
+	for {
+		messages, err := consumer.Batch(ctx, w.cfg.BatchMessages, w.cfg.BatchBytes, w.cfg.Linger)
+		if err != nil {
+			if stopped(ctx, err) {
+				return err
+			}
+			return wrapStream(stream, err)
+		}
+		began := w.now()
+		if err := w.writeRows(ctx, stream, tables, messages); err != nil {
+			return wrapStream(stream, err)
+		}
+		w.metrics.seconds.WithLabelValues(string(stream)).Observe(w.now().Sub(began).Seconds())
+	}
+}
+
+// rowMessage is one message and the rows in it.
+type rowMessage struct {
+	msg  jetstream.Msg
+	rows []any
+}
+
+// writeRows stores a batch. A message that can never be stored is put aside as a dead letter; the others are stored without it.
+func (w *Writer) writeRows(ctx context.Context, stream bus.Stream, tables map[string]storage.Table, messages []jetstream.Msg) error {
+	release := w.holdMessages(messages)
+	defer release()
+	byTable := map[string][]rowMessage{}
+	for _, msg := range messages {
+		name, raw, err := bus.Rows(msg)
+		table, known := tables[name]
+		if err == nil && !known {
+			err = fmt.Errorf("no table %q takes rows from the bus", name)
+		}
+		var rows []any
+		if err == nil {
+			rows, err = table.Decode(raw)
+		}
+		if err != nil {
+			if err := w.bury(ctx, stream, msg, err); err != nil {
+				return err
+			}
+			continue
+		}
+		byTable[name] = append(byTable[name], rowMessage{msg, rows})
+	}
+	for name, batch := range byTable {
+		if err := w.writeTable(ctx, stream, tables[name], batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTable stores the messages of one table; where the rows themselves are refused it halves the batch until the message at fault is alone.
+func (w *Writer) writeTable(ctx context.Context, stream bus.Stream, table storage.Table, batch []rowMessage) error {
+	var rows []any
+	for _, m := range batch {
+		rows = append(rows, m.rows...)
+	}
+	if len(rows) > 0 {
+		err := w.insertOnce(ctx, table, rows)
+		switch {
+		case err == nil:
+		case permanent(err) && len(batch) == 1:
+			return w.bury(ctx, stream, batch[0].msg, err)
+		case permanent(err):
+			if err := w.writeTable(ctx, stream, table, batch[:len(batch)/2]); err != nil {
+				return err
+			}
+			return w.writeTable(ctx, stream, table, batch[len(batch)/2:])
+		default:
+			if err := w.insert(ctx, table, rows); err != nil {
+				return err
+			}
+		}
+	}
+	for _, m := range batch {
+		w.acknowledge(m.msg)
+	}
+	return nil
+}
+
+// acknowledge ends a message. Where the broker does not hear it the message comes again, which changes nothing.
+func (w *Writer) acknowledge(msg jetstream.Msg) {
+	if err := msg.Ack(); err != nil {
+		w.log.Debug("acknowledgement failed; the message will come again", "subject", msg.Subject(), "error", err)
+	}
+}
+
+// bury puts a message that can never be stored aside, where a person can look at it.
+func (w *Writer) bury(ctx context.Context, stream bus.Stream, msg jetstream.Msg, reason error) error {
+	w.log.Error("message cannot be stored; it is kept as a dead letter", "subject", msg.Subject(), "error", reason)
+	w.metrics.dead.WithLabelValues(string(stream)).Inc()
+	err := w.retry(ctx, "dead letter", func(ctx context.Context) error {
+		return w.deps.Bus.PublishDead(ctx, string(stream), reason.Error(), msg)
+	})
+	if err != nil {
+		return err
+	}
+	if err := msg.TermWithReason("dead letter"); err != nil {
+		w.log.Debug("message cannot be ended; it will come again", "subject", msg.Subject(), "error", err)
+	}
+	return nil
+}
+
+// pauseBetweenSweeps is how often facts are looked at for what time alone changes: orphans that time out.
+const pauseBetweenSweeps = 30 * time.Second
