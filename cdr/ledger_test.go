@@ -104,3 +104,68 @@ func TestAnyOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestForgetAndRestore: a fresh ledger restored from stored rows and records, given a late start, agrees with Build.
+func TestForgetAndRestore(t *testing.T) {
+	records := decodeAll(t, meeting)
+	asOf := time.Date(2023, 3, 14, 12, 0, 0, 0, time.UTC)
+	late := records[1] // the person's callLegStart
+	early := append(append([]SourcedRecord{}, records[:1]...), records[2:]...)
+	stored := Build(early, DefaultSettings(), asOf)
+	l := NewLedger(DefaultSettings())
+	l.RestoreSessions(stored.Sessions)
+	for range 10 {
+		needs := l.Needs([]SourcedRecord{late})
+		if len(needs) == 0 {
+			break
+		}
+		for _, o := range needs {
+			l.Restore(o, early, Facts{})
+		}
+	}
+	if n := l.Needs([]SourcedRecord{late}); len(n) != 0 {
+		t.Fatalf("still needs %v", n)
+	}
+	l.Add(late)
+	got, want := l.Changed(asOf), Build(records, DefaultSettings(), asOf)
+	for _, w := range want.Legs {
+		if w.ID != late.ID {
+			continue
+		}
+		found := false
+		for _, g := range got.Legs {
+			if g.ID == w.ID && g.IsDeleted == 0 {
+				found = true
+				if d := cmp.Diff(w, g); d != "" {
+					t.Error(d)
+				}
+			}
+		}
+		if !found {
+			t.Error("the leg was not handed out")
+		}
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	f.Add([]byte(meeting))
+	f.Add([]byte("\xFF\xFE<\x00a\x00>\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for raw, err := range Scan(strings.NewReader(string(b)), Limits{Record: 4096, Tag: 1024}) {
+			if err == nil {
+				_, _ = Decode(raw)
+			}
+		}
+		MaskSecrets(b)
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	b.SetBytes(int64(len(meeting)))
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n += len(decodeAll(b, meeting))
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+}
