@@ -366,7 +366,7 @@ func (q *request) people(only *callState) (people []*personState, calls []*callS
 			continue
 		}
 		for _, p := range c.meeting.people {
-			if !p.left {
+			if p.present() {
 				people, calls = append(people, p), append(calls, c)
 			}
 		}

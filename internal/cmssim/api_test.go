@@ -427,6 +427,33 @@ func TestAPIFaults(t *testing.T) {
 	}
 }
 
+// TestParticipantsAddUp counts heads over the cluster as cms-api.md 7.3 says: entries without callBridge, over all bridges.
+func TestParticipantsAddUp(t *testing.T) {
+	sim := running(t, Config{Seed: 8, Bridges: 3, Preroll: time.Hour})
+	want := 0
+	spread := false
+	for _, m := range sim.Meetings() {
+		want += len(m.People)
+		spread = spread || len(m.Calls) > 1
+	}
+	got, local := 0, 0
+	for _, b := range sim.Bridges() {
+		_, mp, _ := get(t, b, "/api/v1/system/multipartyLicensing")
+		local += int(decimal(t, mp, "participantsActive"))
+		for offset := 0; ; offset += 20 {
+			_, body, _ := get(t, b, "/api/v1/participants?limit=20&offset="+strconv.Itoa(offset))
+			n := strings.Count(body, "<participant ")
+			if n == 0 {
+				break
+			}
+			got += n - strings.Count(body, "<callBridge>")
+		}
+	}
+	if got != want || local != want || want == 0 || !spread {
+		t.Errorf("%d participants in lists, %d in participantsActive, the truth is %d (meetings over several bridges: %v)", got, local, want, spread)
+	}
+}
+
 func TestAssignedLicensesMatchTheWorld(t *testing.T) {
 	w := story.NewWorld(story.Config{Seed: 1})
 	kinds := map[string]int{}

@@ -618,8 +618,15 @@ func activity(on bool) string {
 
 func personView(p *personState, now int64, garbage bool) livePerson {
 	leg := p.leg
+	name, uri := leg.DisplayName, leg.RemoteParty
+	switch leg.Kind { // the devices show as guests of these names
+	case story.Recorder:
+		name, uri = "recording", fmt.Sprintf("guest%d@%s", uint32(leg.ID[0])<<8|uint32(leg.ID[1]), leg.Bridge.Cluster.Domain)
+	case story.Streamer:
+		name, uri = "streaming", fmt.Sprintf("guest%d@%s", uint32(leg.ID[0])<<8|uint32(leg.ID[1]), leg.Bridge.Cluster.Domain)
+	}
 	o := object{
-		{"name", leg.DisplayName}, {"uri", leg.RemoteParty}, {"state", "connected"},
+		{"name", name}, {"uri", uri}, {"state", "connected"},
 		{"direction", direction(leg.Outgoing || leg.Kind.App())}, // web app users show as outgoing
 	}
 	switch {
@@ -882,11 +889,12 @@ func (c *eventConn) updateInfos(f EventFaults, live map[story.GUID]*liveCall) er
 
 // chat moves the active speakers, by far the noisiest element.
 func (c *eventConn) chat(f EventFaults) error {
-	due := int(time.Since(c.spoke).Seconds() * float64(cmp.Or(f.SpeakersPerSecond, 1)))
+	each := time.Second / time.Duration(min(max(1, f.SpeakersPerSecond), 1e6))
+	due := int(time.Since(c.spoke) / each)
 	if due == 0 {
 		return nil
 	}
-	c.spoke = time.Now()
+	c.spoke = c.spoke.Add(time.Duration(due) * each)
 	rosters := c.sorted("callRoster")
 	for range min(due, 2000) {
 		if len(rosters) == 0 {
