@@ -236,13 +236,13 @@ func (q *request) legDetail(l *legState) element {
 
 // stream is one media stream of a leg. Negative numbers are left out.
 type stream struct {
-	name, role, codec     string
-	width, height         int
-	frameTenths           int
-	bitRate               int64
-	lossTenths            int
-	jitter, roundTrip     int // ms
-	measuresRate, isVideo bool
+	name, role, codec string
+	width, height     int
+	frameTenths       int
+	bitRate           int64
+	lossTenths        int
+	jitter, roundTrip int // ms
+	isVideo           bool
 }
 
 func (s stream) element() element {

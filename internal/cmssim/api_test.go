@@ -406,7 +406,7 @@ func TestAPIFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
+	shut(resp.Body)
 	if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != `Basic realm="acano"` || resp.ContentLength != 0 {
 		t.Errorf("without credentials: %d %v", resp.StatusCode, resp.Header)
 	}

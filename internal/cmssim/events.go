@@ -81,7 +81,7 @@ func (b *Bridge) DropEvents() {
 	b.events.mu.Lock()
 	defer b.events.mu.Unlock()
 	for c := range b.events.open {
-		c.ws.Close()
+		shut(c.ws)
 	}
 }
 
@@ -300,7 +300,7 @@ func (b *Bridge) handleEvents(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Upgrade answered
 	}
-	defer ws.Close()
+	defer shut(ws)
 	ws.SetReadLimit(4 << 20)
 	ws.SetPingHandler(func(string) error { return nil }) // a Call Bridge answers no pings
 	c := &eventConn{
@@ -322,7 +322,7 @@ func (b *Bridge) handleEvents(w http.ResponseWriter, r *http.Request) {
 	var writer sync.WaitGroup
 	writer.Go(func() { c.write(r.Context().Done()) })
 	c.read()
-	ws.Close()
+	shut(ws)
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
@@ -403,7 +403,7 @@ func (c *eventConn) write(done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			c.ws.Close()
+			shut(c.ws)
 			return
 		case <-c.wake:
 		case <-tick.C:
@@ -413,7 +413,7 @@ func (c *eventConn) write(done <-chan struct{}) {
 		c.inbox = nil
 		c.mu.Unlock()
 		if closed || c.b.stopped() || c.b.Faults().Down {
-			c.ws.Close()
+			shut(c.ws)
 			return
 		}
 		f := c.b.faults.get().Events
@@ -424,13 +424,13 @@ func (c *eventConn) write(done <-chan struct{}) {
 			}
 			if in.subs != nil && status == "success" {
 				if err := c.subscribe(f, in.subs); err != nil && !errors.Is(err, errSilent) {
-					c.ws.Close()
+					shut(c.ws)
 					return
 				}
 			}
 		}
 		if err := c.update(f); err != nil && !errors.Is(err, errSilent) {
-			c.ws.Close()
+			shut(c.ws)
 			return
 		}
 	}
