@@ -389,6 +389,15 @@ func TestAPIFaults(t *testing.T) {
 			t.Errorf("%s: %d %s %v", c.name, code, body, err)
 		}
 	}
+	b.Fault(func(f *Faults) { f.ClockSkew = 90 * time.Second })
+	_, body, err := ask()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := time.Parse(time.RFC3339, field(t, body, "cdrTime")); err != nil || at.Sub(sim.Now()) != 90*time.Second {
+		t.Errorf("skewed by 90 s: cdrTime %v, now %v, %v", at, sim.Now(), err)
+	}
+	b.Fault(func(f *Faults) { *f = Faults{} })
 	b.Stop()
 	if code, _, err := ask(); err == nil {
 		t.Errorf("a stopped bridge answers %d", code)
