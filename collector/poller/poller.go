@@ -23,16 +23,13 @@ type Publisher interface {
 	PublishRows(ctx context.Context, subject, table string, rows any) error
 }
 
-// Memory is what was stored before this process began. Nil means nothing was.
+// Memory is what was stored before this process began; storage.CollectorMemory is one. Nil means nothing was.
 type Memory interface {
 	// OpenAlarms returns the alarms of a cluster that were not cleared.
 	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
 	// UsageKnown returns, by host, the first and last license snapshot stored.
-	UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]UsageRange, error)
+	UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]storage.UsageRange, error)
 }
-
-// UsageRange is the span of stored license snapshots of one host.
-type UsageRange struct{ First, Last time.Time }
 
 // Config of a Poller.
 type Config struct {

@@ -23,7 +23,7 @@ type usage struct {
 	// bins sum the last minutes, for the live figure.
 	bins map[int64]map[string]collector.UsageTotals
 	// recalled is what earlier runs stored.
-	recalled map[uuid.UUID]UsageRange
+	recalled map[uuid.UUID]storage.UsageRange
 }
 
 // past walks backward through history in windows of a day.
@@ -46,7 +46,7 @@ func newUsage(c *cluster) *usage {
 	}
 }
 
-func (u *usage) recall(known map[uuid.UUID]UsageRange) { u.recalled = known }
+func (u *usage) recall(known map[uuid.UUID]storage.UsageRange) { u.recalled = known }
 
 // poll reads the new snapshots of every known host.
 func (u *usage) poll(ctx context.Context, w *worker) {
