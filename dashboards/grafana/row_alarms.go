@@ -7,13 +7,13 @@ func alarmsRow() row {
 			series(`max by (call_bridge, alarm) (cms_alarm_active{`+inCluster+`}) and max by (call_bridge, alarm) (max_over_time(cms_alarm_active{`+inCluster+`}[$__range])) > 0`, "{{call_bridge}} {{alarm}}")).NoValue("no alarm")},
 		{8, 8, list("By kind", "How often each kind was raised in the time range, and how long it took to clear.",
 			sqlTable(`SELECT type AS "Kind", count() AS "Raised", countIf(cleared IS NULL) AS "Active", avg(dateDiff('second', raised, cleared)) AS "Time to clear"
-FROM alarms
+FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 GROUP BY type
 ORDER BY "Raised" DESC`)).OverrideByName("Time to clear", unit("dtdurations"))},
 		{24, 12, list("History", "Every alarm that was raised in the time range, the latest first. Seen by cms: reported by the bridge itself.",
 			sqlTable(`SELECT raised AS "Raised", cleared AS "Cleared", dateDiff('second', raised, ifNull(cleared, now64(3))) AS "Lasted", call_bridge AS "Call Bridge", type AS "Kind", failure_reason AS "Reason", subject AS "About", source AS "Seen by"
-FROM alarms
+FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 ORDER BY raised DESC
 LIMIT 500`)).OverrideByName("Raised", unit("dateTimeAsIso")).OverrideByName("Cleared", unit("dateTimeAsIso")).OverrideByName("Lasted", unit("dtdurations"))},

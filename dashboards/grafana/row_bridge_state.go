@@ -10,6 +10,6 @@ func bridgeStateRow() row {
 		{4, 4, number("Call legs", plain, "Call legs now on the bridges chosen.", anyIsFine(), now(`sum(cms_call_bridge_call_legs{`+onBridge+`})`, ""))},
 		{4, 4, lamp("Media modules lost", plain, "Media modules that do not work, by the bridge's syslog. Not known where syslog is not received.", noneIsGood(),
 			now(`sum(cms_media_modules{`+onBridge+`} - cms_media_modules_working)`, "")).NoValue("not known")},
-		{4, 4, lamp("Alarms", plain, "Alarms that the bridge reports now.", noneIsGood(), now(`sum(cms_alarm_active{`+onBridge+`}) or vector(0)`, ""))},
+		{4, 4, lamp("Alarms", plain, "Alarms that the bridge reports now.", noneIsGood(), now(`sum(cms_alarm_active{`+onBridge+`})`, ""))},
 	}}
 }

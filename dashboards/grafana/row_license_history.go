@@ -7,7 +7,7 @@ func licenseHistoryRow() row {
 			sqlTable(`SELECT toString(toDate(bin)) AS day, max(smp) AS smp_peak, max(rec) AS recording_peak
 FROM (
     SELECT toStartOfFiveMinutes(time) AS bin, toFloat64(sum(smp_full) + (sum(smp_audio) + sum(smp_ptp)) / 6) AS smp, toFloat64(sum(rec) + sum(str)) AS rec
-    FROM license_samples
+    FROM bridgewatch.license_samples
     WHERE $__timeFilter(time)
     GROUP BY bin
 )
@@ -15,13 +15,13 @@ GROUP BY day
 ORDER BY day`)).XField("day")},
 		{12, 9, list("Licensed features", "State and expiry of each feature. While all is well an expiry slides along at 90 days; one that stands still counts down.",
 			sqlTable(`SELECT cms_cluster AS "Cluster", call_bridge AS "Call Bridge", feature AS "Feature", argMax(status, time) AS "Status", argMax(expiry, time) AS "Expiry"
-FROM license_features
+FROM bridgewatch.license_features
 WHERE $__timeFilter(time)
 GROUP BY cms_cluster, call_bridge, feature
 ORDER BY "Expiry"`)).OverrideByName("Expiry", unit(fromNow))},
 		{12, 9, list("Who hosts most", "Owners of the spaces whose meetings lasted longest in the time range. An owner without a PMP takes SMP licenses.",
 			sqlTable(`SELECT if(owner_name = '', '(no owner)', owner_name) AS "Owner", count() AS "Meetings", sum(dateDiff('second', start, end)) AS "Duration"
-FROM meetings
+FROM bridgewatch.meetings
 WHERE $__timeFilter(start) AND end IS NOT NULL
 GROUP BY owner_name
 ORDER BY "Duration" DESC

@@ -3,7 +3,7 @@ package grafana
 // qualityWhoRow narrows bad quality down to what the sufferers share.
 func qualityWhoRow() row {
 	const bad = `countIf(notEmpty(alarms)) AS "With alarm", count() AS "Legs", countIf(notEmpty(alarms)) / count() AS "Share"
-FROM call_legs
+FROM bridgewatch.call_legs
 WHERE $__timeFilter(start) AND cms_cluster IN (${cms_cluster:singlequote}) AND call_bridge IN (${call_bridge:singlequote}) AND end IS NOT NULL AND counts_as_person
 `
 	by := func(title, description, name, expr string) panel {
@@ -19,8 +19,8 @@ LIMIT 20`)).OverrideByName("Share", shareCell())}
 			`if(match(extract(remote_party, '[^@]*$'), '^\\d+\\.\\d+\\.\\d+\\.\\d+'), extract(extract(remote_party, '[^@]*$'), '^\\d+\\.\\d+\\.\\d+'), extract(remote_party, '[^@]*$'))`),
 		{24, 9, list("Worst meetings", "Calls of the time range with the most legs that suffered.",
 			sqlTable(`SELECT any(c.start) AS "Start", any(c.name) AS "Meeting", any(c.call_bridge) AS "Call Bridge", countIf(notEmpty(l.alarms)) AS "With alarm", count() AS "Legs", countIf(notEmpty(l.alarms)) / count() AS "Share"
-FROM call_legs AS l
-INNER JOIN calls AS c ON c.id = l.call_id
+FROM bridgewatch.call_legs AS l
+INNER JOIN bridgewatch.calls AS c ON c.id = l.call_id
 WHERE $__timeFilter(l.start) AND l.cms_cluster IN (${cms_cluster:singlequote}) AND l.call_bridge IN (${call_bridge:singlequote}) AND l.counts_as_person
 GROUP BY l.call_id
 HAVING "With alarm" > 0

@@ -18,9 +18,10 @@ const (
 	good     = "green"
 	caution  = "orange"
 	bad      = "red"
-	neutral  = "blue" // a count that is neither good nor bad
-	faint    = "text" // the theme's text color
-	limitCol = "red"  // limits and entitlements, always dashed
+	neutral  = "blue"    // a count that is neither good nor bad
+	unknown  = "#7b8087" // gray: nothing is known
+	faint    = "text"    // the theme's text color
+	limitCol = "red"     // limits and entitlements, always dashed
 	smpCol   = "blue"
 	pmpCol   = "purple"
 	recCol   = "yellow"
@@ -83,15 +84,17 @@ func number(title, unit, description string, s steps, queries ...query) *stat.Pa
 }
 
 // lamp is a number whose whole panel takes the color: for what must be seen from afar.
+// Without data it is gray: unknown is not fine.
 func lamp(title, unit, description string, s steps, queries ...query) *stat.PanelBuilder {
-	return number(title, unit, description, s, queries...).ColorMode(common.BigValueColorModeBackground)
+	known := steps{base: unknown, more: append([]dashboard.Threshold{{Value: cog.ToPtr(-1e9), Color: s.base}}, s.more...)}
+	return number(title, unit, description, known, queries...).ColorMode(common.BigValueColorModeBackground).NoValue("unknown")
 }
 
-// graph is lines over time; not stacked, colored by name so that a bridge keeps its color on every panel.
+// graph is lines over time, not stacked. Series come sorted by their labels, so a bridge has the same color on every panel.
 func graph(title, unit, description string, queries ...query) *timeseries.PanelBuilder {
 	return timeseries.NewPanelBuilder().Title(title).Description(description).Unit(unit).Targets(targets(queries)).
 		Datasource(metricsSource()).LineWidth(1).FillOpacity(8).ShowPoints(common.VisibilityModeAuto).AxisSoftMin(0).
-		ColorScheme(colorMode(dashboard.FieldColorModeIdPaletteClassicByName)).
+		ColorScheme(colorMode(dashboard.FieldColorModeIdPaletteClassic)).
 		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).Calcs([]string{})).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
 }
@@ -122,7 +125,7 @@ func list(title, description string, queries ...query) *table.PanelBuilder {
 func dailyColumns(title, unit, description string, queries ...query) *barchart.PanelBuilder {
 	return barchart.NewPanelBuilder().Title(title).Description(description).Unit(unit).Targets(targets(queries)).
 		Orientation(common.VizOrientationVertical).ShowValue(common.VisibilityModeNever).FillOpacity(80).
-		ColorScheme(colorMode(dashboard.FieldColorModeIdPaletteClassicByName)).
+		ColorScheme(colorMode(dashboard.FieldColorModeIdPaletteClassic)).
 		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).Calcs([]string{}))
 }
 
