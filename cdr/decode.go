@@ -2,6 +2,7 @@ package cdr
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -149,7 +150,7 @@ func (w *walker[D]) alarm(leg *LegDetail, e *etree.Element) {
 			a.Type = value
 			return
 		case "durationPercentage":
-			if f, err := strconv.ParseFloat(value, 32); err == nil && f == f && f-f == 0 {
+			if f, err := strconv.ParseFloat(value, 32); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
 				a.DurationPercent = new(float32(f))
 				return
 			}
@@ -174,9 +175,9 @@ func (w *walker[D]) set(f *field[D], text string) bool {
 		return false
 	case f.set == nil:
 		if leg, ok := any(w.d).(*LegDetail); ok {
-			leg.IVR = true
+			leg.IVR = !strings.EqualFold(text, "false")
 		}
-		return text == "" || strings.EqualFold(text, "true")
+		return text == "" || strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
 	case text == "":
 		return true
 	}
@@ -207,9 +208,20 @@ func (r *Record) keep(path string, e *etree.Element) {
 	}
 }
 
+// maxUnknown bounds what one record may keep of what nobody knows; the rest is counted under unknownRest.
+const (
+	maxUnknown  = 256
+	unknownRest = "(more)"
+)
+
 func (r *Record) unknown(path, value string) {
 	if r.Unknown == nil {
 		r.Unknown = map[string]string{}
+	}
+	if len(r.Unknown) >= maxUnknown {
+		n, _ := strconv.Atoi(r.Unknown[unknownRest])
+		r.Unknown[unknownRest] = strconv.Itoa(n + 1)
+		return
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		if secretName(strings.TrimPrefix(part, "@")) {

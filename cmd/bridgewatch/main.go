@@ -28,6 +28,8 @@ type cli struct {
 
 	Demo          demoCmd          `cmd:"" help:"A simulated CMS cluster and the whole pipeline on embedded servers."`
 	Serve         serveCmd         `cmd:"" help:"The pipeline against real Call Bridges."`
+	Check         checkCmd         `cmd:"" help:"Validate a configuration, then reach every bridge, NATS and ClickHouse."`
+	Report        reportCmd        `cmd:"" help:"Reports over a period."`
 	Sql           sqlCmd           `cmd:"" name:"sql" help:"Run a query on the configured store."`
 	Rules         rulesCmd         `cmd:"" help:"Print the Prometheus rules."`
 	Dashboards    dashboardsCmd    `cmd:"" help:"Write the Grafana dashboards as JSON."`

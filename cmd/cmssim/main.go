@@ -27,6 +27,7 @@ type options struct {
 	Bridges     int           `default:"3" help:"Call Bridges per cluster, at most 24."`
 	Seed        int64         `default:"1" help:"Same seed, same story."`
 	Volume      float64       `default:"1" help:"Meetings, relative to about 100 started per bridge and hour at the daily peak."`
+	Crowd       float64       `default:"1" help:"People in a conference, relative to five on average."`
 	Speed       float64       `default:"1" help:"Simulated seconds per second."`
 	Release     string        `default:"3.8" help:"CMS release: 2.0 to 2.9, or 3.0 and later."`
 	Backfill    string        `default:"0" help:"History told as CDRs before the live part, such as 90d or 36h."`
@@ -38,6 +39,7 @@ type options struct {
 	Control     string        `default:"127.0.0.1:0" help:"Loopback address of the control endpoint (GET / explains it)."`
 	Username    string        `default:"bridgewatch" help:"API account."`
 	Password    string        `default:"secret" env:"CMSSIM_PASSWORD" help:"Its password."`
+	CDRListen   string        `name:"cdr-listen" default:"127.0.0.1:8801" help:"Where the configuration written receives CDRs."`
 	WriteConfig string        `type:"path" placeholder:"FILE" help:"Write a ready-to-use Bridgewatch configuration, with the CA and password files beside it. Without --receiver, the bridges post to its cdr listener."`
 }
 
@@ -89,7 +91,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("cmssim: --listen: port: %w", err)
 	}
 	sim, err := cmssim.New(cmssim.Config{
-		Clusters: o.Clusters, Bridges: o.Bridges, Seed: o.Seed, Volume: o.Volume, Speed: o.Speed, Release: o.Release,
+		Clusters: o.Clusters, Bridges: o.Bridges, Seed: o.Seed, Volume: o.Volume, Crowd: o.Crowd, Speed: o.Speed, Release: o.Release,
 		Backfill: backfill, Preroll: o.Preroll, StopAfter: o.StopAfter, Hold: true, SyslogTarget: o.Syslog,
 		ListenHost: host, BasePort: port, Username: o.Username, Password: o.Password,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
@@ -122,7 +124,7 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 		if len(receivers) == 0 {
-			receivers = []string{"http://" + cdrListen + "/cdr/" + cmssim.TokenPattern}
+			receivers = []string{"http://" + o.CDRListen + "/cdr/" + cmssim.TokenPattern}
 		}
 	}
 	for _, b := range sim.Bridges() {
@@ -152,9 +154,6 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// cdrListen is where the written configuration receives CDRs.
-const cdrListen = "127.0.0.1:8801"
-
 // writeConfig writes the configuration, and the CA and password files it refers to.
 func writeConfig(path string, sim *cmssim.Sim, o options) error {
 	dir, err := filepath.Abs(filepath.Dir(path))
@@ -169,7 +168,7 @@ func writeConfig(path string, sim *cmssim.Sim, o options) error {
 	}{
 		{ca, sim.CAPEM()},
 		{password, []byte(o.Password + "\n")},
-		{path, sim.BridgewatchConfig(cmssim.ConfigFiles{DataDir: filepath.Join(dir, base+"-data"), CAFile: ca, PasswordFile: password, CDRListen: cdrListen, SyslogListen: o.Syslog})},
+		{path, sim.BridgewatchConfig(cmssim.ConfigFiles{DataDir: filepath.Join(dir, base+"-data"), CAFile: ca, PasswordFile: password, CDRListen: o.CDRListen, SyslogListen: o.Syslog})},
 	}
 	for _, f := range files {
 		if err := os.WriteFile(f.path, f.data, 0o600); err != nil {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
+
 	"os"
 	"slices"
 	"strings"
@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/bridgewatch/bridgewatch/alerts"
 	"github.com/bridgewatch/bridgewatch/api"
 	"github.com/bridgewatch/bridgewatch/cdr/receiver"
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -288,7 +289,7 @@ func (a *App) apiServer() *api.Server {
 			return nil
 		},
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
-		Runbooks:  http.NotFoundHandler(),
+		Runbooks:  alerts.RunbookHandler(),
 		Readiness: a.readiness,
 		Listener:  a.http,
 		Log:       a.log,

@@ -38,8 +38,12 @@ var companionNames = []string{"callBridge", "callBridgeName", "call", "recorder"
 func AlarmTypes(release string) ([]string, error) {
 	rel, err := parseRelease(release)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cmssim: %w", err)
 	}
+	return alarmTypes(rel), nil
+}
+
+func alarmTypes(rel release) []string {
 	types := []string{
 		"callBrandingResourceInvalid", "callBridgeConnectionFailure", "callDistributionFailure", "cdrConnectionFailure",
 		"databaseClusterNodeOutOfSync", "databaseConnectionError", "ivrBrandingResourceInvalid", "turnServerUnavailable",
@@ -47,19 +51,15 @@ func AlarmTypes(release string) ([]string, error) {
 		"webBridgeBackgroundImageRetrievalFailure", "webBridgeLoginLogoImagePushFailure", "webBridgeLoginLogoImageRetrievalFailure",
 	}
 	if rel >= 300 {
-		return append(types, "c2wConnectionFailure"), nil
+		return append(types, "c2wConnectionFailure")
 	}
-	return append(types, "guestAccountConnectionFailure", "recorderLowDiskSpace", "recorderUnavailable", "xmppAuthenticationRegistrationFailure", "xmppRegistrationFailure"), nil
+	return append(types, "guestAccountConnectionFailure", "recorderLowDiskSpace", "recorderUnavailable", "xmppAuthenticationRegistrationFailure", "xmppRegistrationFailure")
 }
 
 // RaiseAlarm raises an alarm of a type on the bridge, with the companion fields that the type has.
 func (b *Bridge) RaiseAlarm(kind string) error {
-	types, err := AlarmTypes(b.cluster.sim.cfg.Release)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(types, kind) {
-		return fmt.Errorf("cmssim: %s: release %s has no alarm %q", b.Name, b.cluster.sim.cfg.Release, kind)
+	if rel := b.release(); !slices.Contains(alarmTypes(rel), kind) {
+		return fmt.Errorf("cmssim: %s: release %s has no alarm %q", b.Name, rel.softwareVersion(), kind)
 	}
 	c := b.cluster
 	a := Alarm{Type: kind, Companions: map[string]string{}}

@@ -216,6 +216,10 @@ func (b *Bridge) serve(ctx context.Context) {
 		b.cluster.sim.cfg.Logger.Error("API ended", "bridge", b.Name, "error", err)
 	}
 	watch.Wait()
+	for b.EventStats().Open > 0 { // taken over from the server, which does not wait for them
+		b.DropEvents()
+		time.Sleep(time.Millisecond)
+	}
 }
 
 type discard struct{}

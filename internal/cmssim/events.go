@@ -150,6 +150,10 @@ type eventConn struct {
 	seen    map[story.GUID]*callView // what was sent of calls
 	chatter story.Chooser
 	spoke   time.Time
+	// What the bridge looked like at the last tick: nothing is compared while it looks the same.
+	dirty   bool
+	version uint64
+	decade  int64 // story time in tens of seconds: mutes and presenters follow the clock
 }
 
 type inbound struct {
@@ -523,6 +527,7 @@ func (c *eventConn) subscribe(f EventFaults, wanted []wantedSub) error {
 		}
 		set, fresh = append(set, s), append(fresh, s)
 	}
+	c.dirty = true
 	shrunk := len(set)-len(fresh) < len(c.subs)
 	c.subs = set
 	if len(fresh) == 0 {
@@ -648,6 +653,14 @@ func (c *eventConn) update(f EventFaults) error {
 	if len(c.subs) == 0 || f.EndlessPending {
 		return nil
 	}
+	st := c.b.state.cluster
+	st.mu.Lock()
+	version, decade := c.b.state.version, st.now/10
+	st.mu.Unlock()
+	if !c.dirty && version == c.version && decade == c.decade {
+		return c.chat(f)
+	}
+	c.dirty, c.version, c.decade = false, version, decade
 	live := c.calls()
 	var list *subscription
 	if s := c.sorted("calls"); len(s) > 0 && s[0].state == "active" {
@@ -782,6 +795,7 @@ func (c *eventConn) updateRosters(f EventFaults, live map[story.GUID]*liveCall, 
 			case p.left:
 				if !s.told[p.id] { // first the hint, with the next tick the remove
 					s.told[p.id] = true
+					c.dirty = true
 					hint := member{"name", ""}
 					if p.app {
 						hint = member{"state", "initial"}

@@ -1,14 +1,14 @@
 package cmssim
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/gorilla/websocket"
 )
@@ -220,14 +220,7 @@ func TestEventsFollowTheMeetings(t *testing.T) {
 	w.until("a roster", func() bool { return len(w.roster[2]) > 1 })
 	seen := len(w.kinds)
 	w.subscribe(calls(1), rosterOf(2, biggest))
-	w.until("an ack", func() bool {
-		for _, k := range w.kinds[seen:] {
-			if k == "ack" {
-				return true
-			}
-		}
-		return false
-	})
+	w.until("an ack", func() bool { return slices.Contains(w.kinds[seen:], "ack") })
 	for _, k := range w.kinds[seen:] {
 		if k == "subscriptionUpdate" {
 			t.Error("the unchanged set brought a subscriptionUpdate")
@@ -270,9 +263,9 @@ func TestEventsSettle(t *testing.T) {
 			subs = append(subs, rosterOf(indexOf[id], id))
 		}
 		w.subscribe(subs...)
-		for range 2 { // the ack at least; then whatever comes
-			w.next(5 * time.Second)
-		}
+		seen := len(w.kinds)
+		w.until("an ack", func() bool { return slices.Contains(w.kinds[seen:], "ack") })
+		time.Sleep(30 * time.Millisecond)
 	}
 	st := sim.clusters[0].state
 	st.mu.Lock()

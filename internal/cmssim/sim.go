@@ -37,6 +37,7 @@ type Config struct {
 	Bridges  int     // per cluster: 3
 	Seed     int64   // 0 is a seed like any other
 	Volume   float64 // 1: about 100 meetings started per bridge and hour at the daily peak
+	Crowd    float64 // scales the number of people in a conference: 1
 	Speed    float64 // story seconds a second: 1
 	// Start is the instant that the story calls offset 0, cut to the second: the wall clock when the story starts.
 	Start time.Time
@@ -72,6 +73,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Clusters, 1)
 	def(&c.Bridges, 3)
 	def(&c.Volume, 1)
+	def(&c.Crowd, 1)
 	def(&c.Speed, 1)
 	def(&c.Preroll, 2*time.Hour)
 	def(&c.Release, "3.8")
@@ -97,7 +99,7 @@ func def[T comparable](field *T, value T) {
 }
 
 func (c Config) story() story.Config {
-	return story.Config{Seed: c.Seed, Clusters: c.Clusters, Bridges: c.Bridges, Volume: c.Volume}
+	return story.Config{Seed: c.Seed, Clusters: c.Clusters, Bridges: c.Bridges, Volume: c.Volume, Crowd: c.Crowd}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -448,6 +450,9 @@ func (c *clusterSim) recount(emit func(*bridgeState, record), more func() bool) 
 	from := -int64(c.sim.cfg.Backfill / time.Second)
 	past := c.sim.newState(c.Cluster, from, 0)
 	past.usage, past.emit = c.usage, emit
+	for i, b := range c.bridges {
+		past.bridges[i].release = b.release()
+	}
 	tale := story.New(c.Cluster, c.sim.cfg.story(), from, story.NightBefore)
 	for n := 0; ; n++ {
 		if n%1000 == 0 && !more() {

@@ -36,7 +36,7 @@ type bridgeState struct {
 	stopped    bool  // the process does not run
 	correlator int64 // index of the next record
 	skew       time.Duration
-	version    uint64 // rises with every change of calls or participants
+	version    uint64 // rises with every change of calls or participants that the bridge shows
 
 	calls []*callState // in order of their start
 	legs  []*legState  // in order of their start

@@ -1,6 +1,7 @@
 package cmssim
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -76,6 +77,9 @@ func (s *Sim) Truth() Truth {
 	s.truth.mu.Lock()
 	t := Truth{CallsEnded: s.truth.calls, LegsEnded: s.truth.legs, Calls: slices.Clone(s.truth.callList), Legs: slices.Clone(s.truth.legList)}
 	s.truth.mu.Unlock()
+	// History, the present and several clusters are told at the same time: put them in the story's order.
+	slices.SortFunc(t.Calls, func(a, b CallTruth) int { return cmp.Or(cmp.Compare(a.End, b.End), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(t.Legs, func(a, b LegTruth) int { return cmp.Or(cmp.Compare(a.End, b.End), cmp.Compare(a.ID, b.ID)) })
 	for _, b := range s.bridges {
 		st := b.state.cluster
 		st.mu.Lock()

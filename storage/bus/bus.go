@@ -193,7 +193,7 @@ func (b *Bus) Run(ctx context.Context) error {
 		return err
 	}
 	defer target.close()
-	if err := ensureStreams(ctx, target.js, b.cfg); err != nil {
+	if err := b.prepare(ctx, target.js); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -212,6 +212,36 @@ func (b *Bus) Run(ctx context.Context) error {
 	b.groupBodies(ctx, target.js, target.nc) // until ctx ends and the queue is empty
 	background.Wait()
 	return nil
+}
+
+// prepare makes the streams. An external cluster may still be choosing its leaders: that is waited for, as an absent server is.
+func (b *Bus) prepare(ctx context.Context, js jetstream.JetStream) error {
+	return b.patiently(ctx, func() error { return ensureStreams(ctx, js, b.cfg) })
+}
+
+// patiently repeats what the broker did not do only because it is choosing a leader or very busy just now.
+func (b *Bus) patiently(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if err == nil || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		b.log.Warn("broker is not ready; trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// passing tells errors of the broker that pass by themselves.
+func passing(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503 && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabled && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabledForAccount
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders)
 }
 
 // conn returns the connection in use, or ErrUnavailable before Ready and after Run.

@@ -29,9 +29,13 @@ func (b *Bus) Consumer(ctx context.Context, stream Stream) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := js.Consumer(ctx, string(stream), consumerName)
+	var c jetstream.Consumer
+	err = b.patiently(ctx, func() (err error) {
+		c, err = js.Consumer(ctx, string(stream), consumerName)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("bus: consumer of stream %s: %w", stream, err)
+		return nil, fmt.Errorf("%w: consumer of stream %s: %w", ErrUnavailable, stream, err)
 	}
 	m, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(prefetchMessages, prefetchBytes), jetstream.PullHeartbeat(5*time.Second))
 	if err != nil {

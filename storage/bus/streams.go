@@ -61,26 +61,34 @@ func streamConfigs(cfg Config) []jetstream.StreamConfig {
 
 // ensureStreams makes or updates the streams and the durable consumers of the work queues.
 func ensureStreams(ctx context.Context, js jetstream.JetStream, cfg Config) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
 	for _, sc := range streamConfigs(cfg) {
-		stream, err := js.CreateOrUpdateStream(ctx, sc)
-		if err != nil {
-			return fmt.Errorf("bus: stream %s: %w", sc.Name, err)
+		if err := ensureStream(ctx, js, sc); err != nil {
+			return err
 		}
-		if sc.Retention != jetstream.WorkQueuePolicy {
-			continue
-		}
-		_, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable:       consumerName,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       ackWait,
-			MaxAckPending: maxUnacked,
-			MaxDeliver:    -1, // giving up is the writer's decision, never the broker's
-		})
-		if err != nil {
-			return fmt.Errorf("bus: consumer of stream %s: %w", sc.Name, err)
-		}
+	}
+	return nil
+}
+
+func ensureStream(ctx context.Context, js jetstream.JetStream, sc jetstream.StreamConfig) error {
+	// A cluster without a leader does not answer at all; asking again is cheap.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	stream, err := js.CreateOrUpdateStream(ctx, sc)
+	if err != nil {
+		return fmt.Errorf("bus: stream %s: %w", sc.Name, err)
+	}
+	if sc.Retention != jetstream.WorkQueuePolicy {
+		return nil
+	}
+	_, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable:       consumerName,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxAckPending: maxUnacked,
+		MaxDeliver:    -1, // giving up is the writer's decision, never the broker's
+	})
+	if err != nil {
+		return fmt.Errorf("bus: consumer of stream %s: %w", sc.Name, err)
 	}
 	return nil
 }

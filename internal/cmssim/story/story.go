@@ -21,6 +21,8 @@ type Config struct {
 	// Volume scales the number of meetings; 1 (the default) is about 100 started per bridge and hour at the daily peak,
 	// a quarter of them conferences.
 	Volume float64
+	// Crowd scales the number of people in a conference; 1 (the default) is five on average.
+	Crowd float64
 }
 
 func (c Config) withDefaults() Config {
@@ -33,6 +35,9 @@ func (c Config) withDefaults() Config {
 	if c.Volume == 0 {
 		c.Volume = 1
 	}
+	if c.Crowd == 0 {
+		c.Crowd = 1
+	}
 	return c
 }
 
@@ -43,6 +48,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("clusters: %d is not between 1 and 100", c.Clusters)
 	case c.Bridges < 0 || c.Bridges > 24:
 		return fmt.Errorf("bridges: %d is not between 1 and 24, the most one cluster has", c.Bridges)
+	case c.Crowd < 0 || c.Crowd > 100 || math.IsNaN(c.Crowd):
+		return fmt.Errorf("crowd: %v is not between 0 and 100", c.Crowd)
 	case c.Volume < 0 || c.Volume > 1000 || math.IsNaN(c.Volume):
 		return fmt.Errorf("volume: %v is not between 0 and 1000", c.Volume)
 	}
@@ -88,6 +95,7 @@ type Story struct {
 	cluster *Cluster
 	seed    int64
 	rate    float64 // meetings a minute at the peak
+	crowd   float64
 	until   int64   // everything is over by then; math.MaxInt64 for a story without end
 	minute  int64   // next minute to expand
 	queue   []*plot // heap by next step, then by sequence
@@ -152,7 +160,7 @@ func New(cluster *Cluster, cfg Config, from, until int64) *Story {
 		until = math.MaxInt64
 	}
 	return &Story{
-		cluster: cluster, seed: cfg.Seed, until: until,
+		cluster: cluster, seed: cfg.Seed, until: until, crowd: cfg.Crowd,
 		rate:   1.7 * cfg.Volume * float64(len(cluster.Bridges)),
 		minute: floorDiv(from, 60),
 		busy:   make(map[*Space]int64), tallies: make([]tally, len(cluster.Bridges)),

@@ -36,7 +36,7 @@ func (s *Story) conference(r Chooser, m *Meeting, home *Bridge, begin int64, aud
 	}
 	minutes := []int64{10, 15, 25, 30, 45, 55, 60, 90}[r.Weighted(10, 18, 20, 22, 12, 10, 6, 2)]
 	end := begin + minutes*60 + r.Between(-120, 240)
-	size := 2 + int(r.Exp(3))
+	size := 2 + int(r.Exp(3*s.crowd))
 	if r.Chance(0.005) {
 		size = int(r.Between(20, 45))
 	}

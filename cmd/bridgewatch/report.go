@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/bridgewatch/bridgewatch/internal/app"
+)
+
+// reportCmd groups the reports.
+type reportCmd struct {
+	License reportLicenseCmd `cmd:"" help:"License true-up: use against entitlement, day by day."`
+}
+
+// reportLicenseCmd writes the true-up report of one pool.
+type reportLicenseCmd struct {
+	configFlag
+	From   string `placeholder:"TIME" help:"First day (2026-08-01, in the pool's day_boundary) or RFC 3339 time; 90 days before --to when left out."`
+	To     string `placeholder:"TIME" help:"Day or time at which the report ends, exclusive; now when left out."`
+	Pool   string `placeholder:"NAME" help:"License pool; the only one when left out."`
+	Format string `enum:"json,csv" default:"json" help:"json or csv."`
+	Output string `short:"o" placeholder:"FILE" help:"File to write; standard output when left out."`
+}
+
+func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
+	c, err := r.load()
+	if err != nil {
+		return err
+	}
+	pool, err := app.PoolOf(c, r.Pool)
+	if err != nil {
+		return usageError{err}
+	}
+	from, to, err := period(r.From, r.To, pool.DayBoundary.Std(), time.Now())
+	if err != nil {
+		return usageError{err}
+	}
+	report, err := app.LicenseReport(ctx, c, pool, from, to, log)
+	if err != nil {
+		return err
+	}
+	write := report.WriteJSON
+	if r.Format == "csv" {
+		write = report.WriteCSV
+	}
+	return writeTo(r.Output, std.out, write)
+}
+
+// reportDays is how far back a report goes when it is not said: the window of overage.
+const reportDays = 90
+
+// period reads --from and --to.
+func period(fromText, toText string, zone *time.Location, now time.Time) (from, to time.Time, err error) {
+	if to = now; toText != "" {
+		if to, err = instant(toText, zone); err != nil {
+			return from, to, fmt.Errorf("--to: %w", err)
+		}
+	}
+	if from = to.AddDate(0, 0, -reportDays); fromText != "" {
+		if from, err = instant(fromText, zone); err != nil {
+			return from, to, fmt.Errorf("--from: %w", err)
+		}
+	}
+	if !from.Before(to) {
+		return from, to, errors.New("--from must be before --to")
+	}
+	return from, to, nil
+}
+
+// instant reads a day, which is its start in the zone, or an RFC 3339 time.
+func instant(text string, zone *time.Location) (time.Time, error) {
+	if t, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("%q is neither a day such as 2026-08-01 nor a time such as 2026-08-01T09:00:00Z", text)
+	}
+	return t, nil
+}
+
+// writeTo writes to a file, or to standard output where no file is named.
+func writeTo(path string, out io.Writer, write func(io.Writer) error) error {
+	if path == "" {
+		return write(out)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}

@@ -1,0 +1,460 @@
+// Package syslog takes the lines that Call Bridges, and the servers beside them, send over TCP, keeps every one, and makes facts of those it understands:
+// media modules, STATS, CDR receivers, ICE failures, web bridge links, database cluster. Facts: reference page cms-api.md §11.1.
+package syslog
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/bus"
+)
+
+// Publisher puts rows on the bus.
+type Publisher interface {
+	PublishRows(ctx context.Context, subject, table string, rows any) error
+}
+
+// Config of a Server.
+type Config struct {
+	// Listen is the TCP address.
+	Listen string
+	// MaxLine is the longest line kept, in bytes; the rest of a longer one is cut off.
+	MaxLine int
+	// MaxConnections at once, of all senders.
+	MaxConnections int
+	// Idle ends a connection over which nothing came for so long. Bridges are silent for at most minutes.
+	Idle time.Duration
+	// Flush is the longest time a line waits for others before it is published.
+	Flush time.Duration
+}
+
+// DefaultConfig returns 8 KiB lines, 256 connections, an hour and a second.
+func DefaultConfig() Config {
+	return Config{MaxLine: 8 << 10, MaxConnections: 256, Idle: time.Hour, Flush: time.Second}
+}
+
+// Validate says what is wrong, or nil.
+func (c Config) Validate() error {
+	if c.Listen == "" {
+		return errors.New("syslog listen: empty")
+	}
+	if c.MaxLine < 256 || c.MaxConnections < 1 || c.Idle <= 0 || c.Flush <= 0 {
+		return errors.New("syslog: want lines of at least 256 bytes, at least one connection, and times above 0")
+	}
+	return nil
+}
+
+// Deps are what a Server works with. Live and Publisher are needed.
+type Deps struct {
+	Live       *collector.Live
+	Publisher  Publisher
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Clock      func() time.Time
+}
+
+// source is a network and the bridge its lines belong to.
+type source struct {
+	prefix          netip.Prefix
+	cluster, bridge string
+}
+
+// Server is the listener. Senders outside the bridges' SyslogSources are refused; with no sources configured at all only loopback is allowed.
+type Server struct {
+	cfg      Config
+	deps     Deps
+	sources  []source
+	sequence atomic.Uint64
+	ready    chan struct{}
+	addr     atomic.Pointer[net.TCPAddr]
+	rows     chan storage.SyslogLine
+	alarms   alarms
+
+	lines, refused, cut, dropped prometheus.Counter
+}
+
+// New returns an inert server.
+func New(cfg Config, deps Deps) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	s := &Server{
+		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), alarms: alarms{open: make(map[string]storage.Alarm)},
+		lines:   counter("bridgewatch_syslog_lines_total", "Syslog lines received from allowed senders."),
+		refused: counter("bridgewatch_syslog_connections_refused_total", "Syslog connections refused: sender not allowed, or too many."),
+		cut:     counter("bridgewatch_syslog_lines_cut_total", "Syslog lines longer than the limit, of which only the beginning is kept."),
+		dropped: counter("bridgewatch_syslog_lines_dropped_total", "Syslog lines that could not be published."),
+	}
+	for _, c := range deps.Live.Inventory().Clusters {
+		for _, b := range c.Bridges {
+			for _, p := range b.SyslogSources {
+				s.sources = append(s.sources, source{p, c.Name, b.Name})
+			}
+		}
+	}
+	if deps.Registerer != nil {
+		for _, m := range []prometheus.Collector{s.lines, s.refused, s.cut, s.dropped} {
+			if err := deps.Registerer.Register(m); err != nil {
+				return nil, fmt.Errorf("register syslog metrics: %w", err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Ready is closed once the server listens; Addr is known then.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Addr is the address listened on; nil before Ready.
+func (s *Server) Addr() *net.TCPAddr { return s.addr.Load() }
+
+// Run listens until ctx ends. When it returns, lines that were read are published.
+func (s *Server) Run(ctx context.Context) error {
+	listener, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("syslog: %w", err)
+	}
+	s.addr.Store(listener.Addr().(*net.TCPAddr))
+	close(s.ready)
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	published := make(chan struct{})
+	go func() { defer close(published); s.publish(context.WithoutCancel(ctx)) }()
+	var connections sync.WaitGroup
+	slots := make(chan struct{}, s.cfg.MaxConnections)
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			// Out of descriptors, most likely: wait, do not spin.
+			s.deps.Logger.Warn("syslog: accept failed", "error", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		from, allowed := s.identify(conn.RemoteAddr())
+		if allowed {
+			select {
+			case slots <- struct{}{}:
+			default:
+				allowed = false
+			}
+		}
+		if !allowed {
+			s.refused.Inc()
+			conn.Close()
+			continue
+		}
+		connections.Go(func() {
+			defer func() { <-slots }()
+			s.serve(ctx, conn, from)
+		})
+	}
+	connections.Wait()
+	close(s.rows)
+	<-published
+	return nil
+}
+
+// identify finds the bridge whose network an address is in; the longest prefix wins.
+func (s *Server) identify(addr net.Addr) (source, bool) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return source{}, false
+	}
+	ip := tcp.AddrPort().Addr().Unmap()
+	if len(s.sources) == 0 {
+		return source{}, ip.IsLoopback()
+	}
+	best, found := source{}, false
+	for _, candidate := range s.sources {
+		if candidate.prefix.Contains(ip) && (!found || candidate.prefix.Bits() > best.prefix.Bits()) {
+			best, found = candidate, true
+		}
+	}
+	return best, found
+}
+
+func (s *Server) serve(ctx context.Context, conn net.Conn, from source) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	remote := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().String()
+	r := bufio.NewReaderSize(&deadlined{conn, s.cfg.Idle}, 16<<10)
+	for {
+		raw, cut, err := readFrame(r, s.cfg.MaxLine)
+		if len(bytes.TrimSpace(raw)) > 0 {
+			if cut {
+				s.cut.Inc()
+			}
+			s.take(ctx, string(raw), from, remote)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				s.deps.Logger.Debug("syslog connection ended", "call_bridge", from.bridge, "error", err)
+			}
+			return
+		}
+	}
+}
+
+// deadlined renews the read deadline with every read.
+type deadlined struct {
+	net.Conn
+	idle time.Duration
+}
+
+func (d *deadlined) Read(p []byte) (int, error) {
+	if err := d.SetReadDeadline(time.Now().Add(d.idle)); err != nil {
+		return 0, err
+	}
+	return d.Conn.Read(p)
+}
+
+// maxCount bounds the length an octet count may claim.
+const maxCount = 1 << 20
+
+// readFrame reads one frame of RFC 6587: with an octet count ("123 <…") or up to a newline, whichever it begins with; a connection may change over.
+// At most limit bytes are returned, the rest of a longer frame is read and thrown away. With an error the frame may be the last, unterminated one.
+func readFrame(r *bufio.Reader, limit int) (frame []byte, cut bool, err error) {
+	head, err := r.Peek(1)
+	if err != nil {
+		return nil, false, err
+	}
+	if head[0] >= '1' && head[0] <= '9' {
+		if n, size, ok := octetCount(r); ok {
+			if _, err := r.Discard(size); err != nil {
+				return nil, false, err
+			}
+			frame = make([]byte, min(n, limit))
+			got, err := io.ReadFull(r, frame)
+			if err == nil && n > limit {
+				_, err = io.CopyN(io.Discard, r, int64(n-limit))
+			}
+			return frame[:got], n > limit, err
+		}
+	}
+	for {
+		part, err := r.ReadSlice('\n')
+		room := limit - len(frame)
+		if len(bytes.TrimRight(part, "\r\n")) > room {
+			cut = true
+			part = part[:room]
+		}
+		frame = append(frame, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return frame, cut, err
+		}
+	}
+}
+
+// octetCount looks for digits and a space; a line that begins with a year has a hyphen after its digits.
+func octetCount(r *bufio.Reader) (n, size int, ok bool) {
+	for size = 1; size <= 8; size++ {
+		head, err := r.Peek(size + 1)
+		if err != nil {
+			return 0, 0, false
+		}
+		switch c := head[size]; {
+		case c == ' ':
+			n, err := strconv.Atoi(string(head[:size]))
+			return n, size + 1, err == nil && n <= maxCount
+		case c < '0' || c > '9':
+			return 0, 0, false
+		}
+	}
+	return 0, 0, false
+}
+
+// take parses a line, applies its fact and queues its row. When the queue is full the sender waits: TCP holds the lines.
+func (s *Server) take(ctx context.Context, raw string, from source, remote string) {
+	s.lines.Inc()
+	now := s.deps.Clock().UTC()
+	line := Parse(raw, now)
+	fact := Understand(line)
+	row := storage.SyslogLine{
+		Received: now, Sequence: s.sequence.Add(1), CMSCluster: from.cluster, CallBridge: from.bridge, Remote: remote,
+		Facility: line.Facility, Severity: line.Severity, Host: line.Host, Process: line.Process, Level: line.Level, Fact: string(fact.Kind), Message: Mask(line.Message),
+	}
+	if !line.Time.IsZero() {
+		row.Time = &line.Time
+	}
+	if from.bridge != "" {
+		s.apply(ctx, now, from, fact, row.Message)
+	}
+	select {
+	case s.rows <- row:
+	case <-ctx.Done():
+		// Run still drains the queue; it is closed only when all connections have ended.
+		s.rows <- row
+	}
+}
+
+// publish sends rows in batches until the queue is closed and empty.
+func (s *Server) publish(ctx context.Context) {
+	const most = 500
+	var batch []storage.SyslogLine
+	flush := func() {
+		if len(batch) == 0 {
+			return
+		}
+		if err := s.deps.Publisher.PublishRows(ctx, bus.Subject("syslog", cmp.Or(batch[0].CallBridge, "unknown")), storage.TableSyslog, batch); err != nil {
+			s.dropped.Add(float64(len(batch)))
+			s.deps.Logger.Warn("syslog lines not published", "lines", len(batch), "error", err)
+		}
+		batch = nil
+	}
+	tick := time.NewTicker(s.cfg.Flush)
+	defer tick.Stop()
+	for {
+		select {
+		case row, open := <-s.rows:
+			if !open {
+				flush()
+				return
+			}
+			if len(batch) > 0 && batch[0].CallBridge != row.CallBridge {
+				flush()
+			}
+			if batch = append(batch, row); len(batch) >= most {
+				flush()
+			}
+		case <-tick.C:
+			flush()
+		}
+	}
+}
+
+// How long facts hold: a media module line comes every 15 minutes and is missing after 20; STATS every 5 minutes.
+const (
+	modulesValid = 20 * time.Minute
+	statsValid   = 11 * time.Minute
+	// quietAfter is how long after its last line a trouble that no line ends is taken to be over.
+	quietAfter = 15 * time.Minute
+)
+
+func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, message string) {
+	valid := func(d time.Duration) time.Time { return time.Now().Add(d) }
+	stats := storage.SyslogStats{Time: now, CMSCluster: from.cluster, CallBridge: from.bridge}
+	switch f.Kind {
+	case MediaModules:
+		s.deps.Live.Update(from.cluster, from.bridge, func(b *collector.BridgeState) {
+			b.MediaModules = collector.Sample[collector.MediaModules]{Value: collector.MediaModules{Total: f.Modules, Working: f.Working}, At: now, Until: valid(modulesValid)}
+		})
+		stats.Modules, stats.ModulesWork, stats.ModulesState = &f.Modules, &f.Working, f.Text
+		s.send(ctx, from, storage.TableSyslogStats, []storage.SyslogStats{stats})
+		s.alarm(ctx, now, from, "mediaModulesDegraded", "", f.Bad, message)
+	case Stats:
+		s.deps.Live.Update(from.cluster, from.bridge, func(b *collector.BridgeState) {
+			b.SyslogStats = collector.Sample[collector.SyslogStats]{
+				Value: collector.SyslogStats{DistributionLegs: f.Peer, SIPLegs: f.SIP, AppSessions: f.Apps, LegsPerSecond: f.LegsPerSecond}, At: now, Until: valid(statsValid),
+			}
+		})
+		stats.LegsPerSec, stats.Legs, stats.LegsPeak, stats.Apps, stats.AppsPeak = f.LegsPerSecond, f.Legs, f.LegsPeak, f.Apps, f.AppsPeak
+		stats.SIP, stats.SIPPeak, stats.Peer, stats.PeerPeak = f.SIP, f.SIPPeak, f.Peer, f.PeerPeak
+		s.send(ctx, from, storage.TableSyslogStats, []storage.SyslogStats{stats})
+	case CDRConnected, CDRFailed:
+		s.alarm(ctx, now, from, "cdrReceiverUnreachable", f.Subject, f.Bad, message)
+	case ICEFailure:
+		s.alarm(ctx, now, from, "iceFailure", "", true, message)
+	case WebBridge:
+		s.alarm(ctx, now, from, "webBridgeLinkFailure", "", true, message)
+	case Database:
+		if f.Bad {
+			s.alarm(ctx, now, from, "databaseClusterTrouble", "", true, message)
+		}
+	}
+	s.endQuiet(ctx, now)
+}
+
+func (s *Server) send(ctx context.Context, from source, table string, rows any) {
+	// A fact that arrives while the server ends is still published.
+	if err := s.deps.Publisher.PublishRows(context.WithoutCancel(ctx), bus.Subject("syslog", from.bridge), table, rows); err != nil {
+		s.deps.Logger.Warn("syslog fact not published", "table", table, "error", err)
+	}
+}
+
+// alarms are the intervals that lines have opened.
+type alarms struct {
+	mu   sync.Mutex
+	open map[string]storage.Alarm
+}
+
+// idSpace is the name space of made-up ids (docs/design.md §2).
+var idSpace = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+
+func (s *Server) alarm(ctx context.Context, now time.Time, from source, kind, subject string, bad bool, message string) {
+	key := from.cluster + "\x00" + from.bridge + "\x00" + kind + "\x00" + subject
+	s.alarms.mu.Lock()
+	a, known := s.alarms.open[key]
+	switch {
+	case !bad && !known:
+		s.alarms.mu.Unlock()
+		return
+	case !known:
+		a = storage.Alarm{
+			CMSCluster: from.cluster, CallBridge: from.bridge, Source: "syslog", Type: kind, Subject: subject, Raised: now, Detail: message,
+			AlarmID: uuid.NewSHA1(idSpace, []byte(key+"\x00"+now.Format(time.RFC3339Nano))),
+		}
+	}
+	a.LastSeen = now
+	a.Version = uint64(now.UnixMilli()) * 2
+	s.alarms.open[key] = a
+	if !bad {
+		a.Cleared = &now
+		a.Version++
+		delete(s.alarms.open, key)
+	}
+	s.alarms.mu.Unlock()
+	s.send(ctx, from, storage.TableAlarms, []storage.Alarm{a})
+}
+
+// endQuiet clears troubles that no line ends (ICE failures, web bridge links, database) once none was logged for a while.
+// Media modules and CDR receivers have lines that end them.
+func (s *Server) endQuiet(ctx context.Context, now time.Time) {
+	s.alarms.mu.Lock()
+	var over []storage.Alarm
+	for key, a := range s.alarms.open {
+		if now.Sub(a.LastSeen) >= quietAfter && a.Type != "mediaModulesDegraded" && a.Type != "cdrReceiverUnreachable" {
+			end := a.LastSeen.Add(quietAfter)
+			a.Cleared = &end
+			a.Version = uint64(end.UnixMilli())*2 + 1
+			over = append(over, a)
+			delete(s.alarms.open, key)
+		}
+	}
+	s.alarms.mu.Unlock()
+	for _, a := range over {
+		s.send(ctx, source{cluster: a.CMSCluster, bridge: a.CallBridge}, storage.TableAlarms, []storage.Alarm{a})
+	}
+}
