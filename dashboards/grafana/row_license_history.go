@@ -17,7 +17,7 @@ ORDER BY day`)).XField("day").
 		{12, 9, list("Licensed features", "State and expiry of each feature. While all is well an expiry slides along at 90 days; one that stands still counts down.",
 			sqlTable(`SELECT cms_cluster AS "Cluster", call_bridge AS "Call Bridge", feature AS "Feature", argMax(status, time) AS "Status", argMax(expiry, time) AS "Expiry"
 FROM bridgewatch.license_features
-WHERE $__timeFilter(time)
+WHERE time > $__toTime - INTERVAL 1 DAY AND time <= $__toTime
 GROUP BY cms_cluster, call_bridge, feature
 ORDER BY "Expiry"`)).OverrideByName("Expiry", unit(fromNow)).OverrideByName("Cluster", wide(100)).OverrideByName("Call Bridge", wide(110)).OverrideByName("Status", wide(110))},
 		{12, 9, list("Who hosts most", "Owners of the spaces whose meetings lasted longest in the time range. An owner without a PMP takes SMP licenses.",
