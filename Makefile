@@ -38,3 +38,8 @@ clean: ## remove what was built here (the engine's cache and data folders stay)
 	rm -rf bin out
 
 -include storage/engine/engine.mk
+
+# Faults and ordinary days on a simulated clock against Prometheus' own rule engine (a module of its own; a few minutes).
+.PHONY: prove-alerts
+prove-alerts:
+	cd internal/prove && go run . -days 30 -o ../../docs/alerts-proven.md

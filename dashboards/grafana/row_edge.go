@@ -5,7 +5,7 @@ func edgeRow() row {
 	return row{"TURN, Web Bridges and schedulers", []panel{
 		{12, 8, timeline("Reachable", "TURN servers and Web Bridges as each Call Bridge sees them, and schedulers.", upDown(),
 			series(`min by (turn_server) (cms_turn_server_reachable{`+inCluster+`})`, "TURN {{turn_server}}"),
-			series(`min by (web_bridge) (cms_web_bridge_reachable{`+inCluster+`})`, "Web Bridge {{web_bridge}}"),
+			series(`min by (web_bridge) (cms_web_bridge_reachable{`+inCluster+`})`, "{{web_bridge}}"),
 			series(`cms_scheduler_up{`+inCluster+`}`, "scheduler {{scheduler}}"))},
 		{12, 8, graph("Round trip to TURN servers", seconds, "Longest round trip from any Call Bridge to each TURN server.",
 			series(`max by (turn_server) (cms_turn_server_round_trip_seconds{`+inCluster+`})`, "{{turn_server}}"))},

@@ -19,6 +19,7 @@ WHERE $__timeFilter(start) AND `+wanted+` AND counts_as_person
     AND (positionCaseInsensitiveUTF8(display_name, ${search:sqlstring}) > 0 OR positionCaseInsensitiveUTF8(remote_party, ${search:sqlstring}) > 0
         OR call_id IN (SELECT id FROM bridgewatch.calls WHERE $__timeFilter(start) AND positionCaseInsensitiveUTF8(name, ${search:sqlstring}) > 0))
 ORDER BY start DESC
-LIMIT 500`)).OverrideByName("Start", unit("dateTimeAsIso")).OverrideByName("Duration", unit("dtdurations"))},
+LIMIT 500`)).OverrideByName("Start", wide(170, unit("dateTimeAsIso")...)).OverrideByName("Duration", wide(110, unit("dtdurations")...)).
+			OverrideByName("Call Bridge", wide(120)).OverrideByName("Type", wide(80)).OverrideByName("End reason", wide(150))},
 	}}
 }

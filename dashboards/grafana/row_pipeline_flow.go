@@ -9,7 +9,7 @@ func pipelineFlowRow() row {
 			series(`sum by (call_bridge) (rate(cms_cdr_records_total{`+inCluster+`}[$__rate_interval]))`, "{{call_bridge}}"))},
 		{8, 8, graph("Waiting to be stored", sizeBytes, "Bytes on the bus that the writer has not acknowledged yet, by stream.",
 			series(`bridgewatch_bus_pending_bytes`, "{{stream}}"))},
-		{8, 8, graph("Rows stored", perSecond, "Rows inserted per second, by table.", series(`sum by (table) (rate(bridgewatch_writer_rows_total[$__rate_interval]))`, "{{table}}"))},
+		{8, 8, graph("Rows stored", perSecond, "Rows inserted per second into the tables of records and calls.", series(`sum by (table) (rate(bridgewatch_writer_rows_total{table=~"cdr_bodies_data|cdr_records_data|calls_data|call_legs_data"}[$__rate_interval]))`, "{{table}}"))},
 		{8, 8, graph("Failures", perSecond, "Inserts that failed and were repeated, and publishes that the bus refused.",
 			series(`sum by (table) (rate(bridgewatch_writer_insert_failures_total[$__rate_interval]))`, "insert {{table}}"),
 			series(`sum by (reason) (rate(bridgewatch_bus_publish_errors_total[$__rate_interval]))`, "publish {{reason}}"))},

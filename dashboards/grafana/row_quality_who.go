@@ -10,7 +10,7 @@ WHERE $__timeFilter(start) AND cms_cluster IN (${cms_cluster:singlequote}) AND c
 		return panel{8, 9, list(title, description,
 			sqlTable(`SELECT `+expr+` AS "`+name+`", `+bad+`GROUP BY "`+name+`"
 ORDER BY "With alarm" DESC
-LIMIT 20`)).OverrideByName("Share", shareCell())}
+LIMIT 20`)).OverrideByName("Share", wide(80, shareCell()...)).OverrideByName("With alarm", wide(100)).OverrideByName("Legs", wide(70))}
 	}
 	return row{"Who suffers?", []panel{
 		by("By Call Bridge", "Legs that ended with a quality alarm, by bridge: its own host or network.", "Call Bridge", `call_bridge`),

@@ -54,6 +54,11 @@ func (s steps) at(value float64, color string) steps {
 	return s
 }
 
+// orUnknown is gray where there is no value at all.
+func (s steps) orUnknown() steps {
+	return steps{base: unknown, more: append([]dashboard.Threshold{{Value: cog.ToPtr(-1e9), Color: s.base}}, s.more...)}
+}
+
 func (s steps) builder() *dashboard.ThresholdsConfigBuilder {
 	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).
 		Steps(append([]dashboard.Threshold{{Color: s.base}}, s.more...))
@@ -86,8 +91,7 @@ func number(title, unit, description string, s steps, queries ...query) *stat.Pa
 // lamp is a number whose whole panel takes the color: for what must be seen from afar.
 // Without data it is gray: unknown is not fine.
 func lamp(title, unit, description string, s steps, queries ...query) *stat.PanelBuilder {
-	known := steps{base: unknown, more: append([]dashboard.Threshold{{Value: cog.ToPtr(-1e9), Color: s.base}}, s.more...)}
-	return number(title, unit, description, known, queries...).ColorMode(common.BigValueColorModeBackground).NoValue("unknown")
+	return number(title, unit, description, s.orUnknown(), queries...).ColorMode(common.BigValueColorModeBackground).NoValue("unknown")
 }
 
 // graph is lines over time, not stacked. Series come sorted by their labels, so a bridge has the same color on every panel.
@@ -102,8 +106,9 @@ func graph(title, unit, description string, queries ...query) *timeseries.PanelB
 // bars compares the present value of several things.
 func bars(title, unit, description string, s steps, queries ...query) *bargauge.PanelBuilder {
 	return bargauge.NewPanelBuilder().Title(title).Description(description).Unit(unit).Targets(targets(queries)).
-		Thresholds(s.builder()).ColorScheme(colorMode(dashboard.FieldColorModeIdThresholds)).ReduceOptions(last()).Min(0).
+		Thresholds(s.orUnknown().builder()).ColorScheme(colorMode(dashboard.FieldColorModeIdThresholds)).NoValue("unknown").ReduceOptions(last()).Min(0).
 		DisplayMode(common.BarGaugeDisplayModeBasic).Orientation(common.VizOrientationHorizontal).
+		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(16).ValueSize(26)).
 		ShowUnfilled(true).NamePlacement(common.BarGaugeNamePlacementLeft).ValueMode(common.BarGaugeValueModeColor)
 }
 
@@ -149,7 +154,7 @@ func fixedColor(color string) dashboard.DynamicConfigValue {
 // asLimit draws a series as a limit: dashed, not filled.
 func asLimit() []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{
-		fixedColor(limitCol), property("custom.fillOpacity", 0),
+		fixedColor(limitCol), property("custom.fillOpacity", 0), property("custom.showPoints", "never"),
 		property("custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 8}}),
 	}
 }
@@ -177,7 +182,7 @@ func (s steps) property() dashboard.DynamicConfigValue {
 // asMark draws a series as a thin dashed line of one color.
 func asMark(color string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{
-		fixedColor(color), property("custom.fillOpacity", 0),
+		fixedColor(color), property("custom.fillOpacity", 0), property("custom.showPoints", "never"),
 		property("custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{3, 5}}),
 	}
 }
@@ -227,4 +232,9 @@ func organize(order []string, names map[string]string, dropped ...string) dashbo
 		exclude[name] = true
 	}
 	return dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{"indexByName": index, "renameByName": names, "excludeByName": exclude}}
+}
+
+// wide gives one column of a table its width in pixels; the others share what is left.
+func wide(pixels int, more ...dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
+	return append([]dashboard.DynamicConfigValue{property("custom.width", pixels)}, more...)
 }

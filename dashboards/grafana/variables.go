@@ -29,7 +29,7 @@ func bridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 }
 
 func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("license_pool", "License pool", `label_values(cms_license_in_use, license_pool)`))
+	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use"}, license_pool)`))
 }
 
 func choice(name, label, values string) *dashboard.QueryVariableBuilder {
@@ -44,4 +44,23 @@ func choice(name, label, values string) *dashboard.QueryVariableBuilder {
 func search(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 	empty := ""
 	return b.WithVariable(dashboard.NewTextBoxVariableBuilder("search").Label("Search").DefaultValue(dashboard.StringOrMap{String: &empty}))
+}
+
+// marks are the alarms and restarts of the chosen clusters, drawn on every panel over time.
+func marks(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	const alarms = `SELECT raised AS time, ifNull(cleared, now64(3)) AS timeEnd, concat(call_bridge, ': ', type) AS text
+FROM bridgewatch.alarms
+WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
+ORDER BY time`
+	const restarts = `SELECT min(s.time) AS time, concat(s.call_bridge, ' restarted') AS text
+FROM bridgewatch.bridge_samples AS s
+WHERE $__timeFilter(s.time) AND s.cms_cluster IN (${cms_cluster:singlequote}) AND s.uptime_seconds < 120
+GROUP BY s.call_bridge, toStartOfFifteenMinutes(s.time)
+ORDER BY time`
+	return b.Annotation(mark("Alarms", bad, alarms)).Annotation(mark("Restarts", caution, restarts))
+}
+
+func mark(name, color, sql string) *dashboard.AnnotationQueryBuilder {
+	return dashboard.NewAnnotationQueryBuilder().Name(name).Enable(true).IconColor(color).Datasource(historySource()).
+		Target(sqlTable(sql)("Anno"))
 }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/bridgewatch/bridgewatch/alerts"
+)
+
+// epoch is when every simulation begins; 2026-08-03 is a Monday.
+var epoch = time.Date(2026, 8, 3, 0, 0, 0, 0, time.UTC)
+
+const step = time.Minute
+
+// world is one Prometheus on a simulated clock.
+type world struct {
+	folder string
+	db     *tsdb.DB
+	groups []*rules.Group
+}
+
+func newWorld(ctx context.Context) (*world, error) {
+	folder, err := os.MkdirTemp("", "prove-*")
+	if err != nil {
+		return nil, err
+	}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	db, err := tsdb.Open(filepath.Join(folder, "tsdb"), quiet, nil, tsdb.DefaultOptions(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open TSDB: %w", err)
+	}
+	language := parser.NewParser(parser.Options{})
+	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: language})
+	manager := rules.NewManager(&rules.ManagerOptions{
+		QueryFunc: rules.EngineQueryFunc(engine, db), NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
+		Context: ctx, Appendable: db, Queryable: db, Logger: quiet, Parser: language,
+	})
+	text, err := alerts.Rules(alerts.Options{})
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(folder, "rules.yml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+	loaded, errs := manager.LoadGroups(step, labels.EmptyLabels(), "", nil, false, file)
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	w := &world{folder: folder, db: db}
+	for _, g := range loaded {
+		w.groups = append(w.groups, g)
+	}
+	// Thresholds first: in one step of a simulation the others read what they record.
+	slices.SortFunc(w.groups, func(a, b *rules.Group) int {
+		if (a.Name() == "bridgewatch-thresholds") != (b.Name() == "bridgewatch-thresholds") {
+			if a.Name() == "bridgewatch-thresholds" {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+	return w, nil
+}
+
+func (w *world) close() {
+	_ = w.db.Close()
+	_ = os.RemoveAll(w.folder)
+}
+
+// sample is one value of one series.
+type sample struct {
+	labels labels.Labels
+	value  float64
+}
+
+// tick writes the samples of one moment and evaluates all groups at it.
+func (w *world) tick(ctx context.Context, at time.Time, samples []sample) error {
+	appender := w.db.Appender(ctx)
+	for _, s := range samples {
+		if _, err := appender.Append(0, s.labels, at.UnixMilli(), s.value); err != nil {
+			return fmt.Errorf("append %s: %w", s.labels, err)
+		}
+	}
+	if err := appender.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	for _, g := range w.groups {
+		g.Eval(ctx, at)
+		for _, r := range g.Rules() {
+			if err := r.LastError(); err != nil {
+				return fmt.Errorf("rule %s: %w", r.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// firing lists the alerts that fire.
+func (w *world) firing() []string {
+	var names []string
+	for _, g := range w.groups {
+		for _, r := range g.Rules() {
+			if a, ok := r.(*rules.AlertingRule); ok && a.State() == rules.StateFiring {
+				names = append(names, a.Name())
+			}
+		}
+	}
+	return names
+}
+
+// patience is how long after its fault an alert may take: its own "for", the longest range it reads, and two steps of the clock.
+func (w *world) patience(alert string) (time.Duration, error) {
+	for _, g := range w.groups {
+		for _, r := range g.Rules() {
+			a, ok := r.(*rules.AlertingRule)
+			if !ok || a.Name() != alert {
+				continue
+			}
+			return a.HoldDuration() + w.lookBack(a.Query()) + 2*step, nil
+		}
+	}
+	return 0, fmt.Errorf("no rule is named %s", alert)
+}
+
+// lookBack is the longest range that an expression reads, through recording rules too.
+func (w *world) lookBack(expr parser.Expr) time.Duration {
+	longest := time.Duration(0)
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		switch n := node.(type) {
+		case *parser.MatrixSelector:
+			longest = max(longest, n.Range)
+		case *parser.Call:
+			if n.Func.Name == "absent" {
+				longest = max(longest, 5*time.Minute) // a series that ends is remembered for the look-back
+			}
+		case *parser.VectorSelector:
+			for _, g := range w.groups {
+				for _, r := range g.Rules() {
+					if record, ok := r.(*rules.RecordingRule); ok && record.Name() == n.Name {
+						longest = max(longest, w.lookBack(record.Query()))
+					}
+				}
+			}
+		}
+		return nil
+	})
+	return longest
+}
