@@ -213,7 +213,10 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{"cdr", a.receiver.Run, a.receiver.Ready()})
 	}
 	if a.has(Collect) {
-		sources.components = append(sources.components, component{name: "poller", run: a.runPollers}, component{name: "probes", run: a.runProbes})
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+		if a.probes() {
+			sources.components = append(sources.components, component{name: "probes", run: a.runProbes})
+		}
 		if a.options.Config.Syslog.Listen != "" {
 			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
 		}
@@ -300,6 +303,11 @@ func (a *App) runSyslog(ctx context.Context) error {
 		return err
 	}
 	return s.Run(ctx)
+}
+
+// probes tells whether there is anything to probe.
+func (a *App) probes() bool {
+	return slices.ContainsFunc(a.live.Inventory().Clusters, func(c collector.Cluster) bool { return len(c.Certificates)+len(c.Schedulers) > 0 })
 }
 
 // runProbes probes certificates and schedulers until ctx ends.
