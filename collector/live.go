@@ -61,14 +61,12 @@ type CallSummary struct {
 	Total int64
 	// Correlators are the distinct callCorrelators, by which the calls of one meeting on several bridges are the same meeting.
 	Correlators []string
-	// Recording and Streaming count calls that do so now; nil where unknown.
-	Recording, Streaming *int64
+	// RecordingMeetings and StreamingMeetings are the correlators of calls that are recorded or streamed now; nil where unknown, empty where none is.
+	RecordingMeetings, StreamingMeetings []string
 	// ParticipantsLocal is the sum of numParticipantsLocal; nil where unknown.
 	ParticipantsLocal *int64
 	// LargestMeeting is the largest number of participants, local and remote, of one call; nil where unknown.
 	LargestMeeting *int64
-	// DistributionLinks is the number of links that the calls' spread over bridges costs this bridge, at one to each other bridge; nil where unknown.
-	DistributionLinks *int64
 }
 
 // TurnState is one TURN server as one bridge sees it: the worst of its hosts.

@@ -3,7 +3,6 @@ package collector
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -513,20 +512,28 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 		}
 	}
 	recordings, streams := make(map[string]int64), make(map[string]int64)
-	var recording, streaming *int64
+	// A meeting that spans bridges is recorded once.
+	recording, streaming := make(map[string]bool), make(map[string]bool)
+	known := false
 	for _, b := range bridges {
 		busiest(recordings, b.Recorders.Value)
 		busiest(streams, b.Streamers.Value)
-		if !b.Calls.At.IsZero() {
-			recording = plus(recording, b.Calls.Value.Recording)
-			streaming = plus(streaming, b.Calls.Value.Streaming)
+		if b.Calls.Value.RecordingMeetings == nil {
+			continue
+		}
+		known = true
+		for _, id := range b.Calls.Value.RecordingMeetings {
+			recording[id] = true
+		}
+		for _, id := range b.Calls.Value.StreamingMeetings {
+			streaming[id] = true
 		}
 	}
-	if len(recordings) == 0 && recording != nil {
-		recordings[""] = *recording
+	if len(recordings) == 0 && known {
+		recordings[""] = int64(len(recording))
 	}
-	if len(streams) == 0 && streaming != nil {
-		streams[""] = *streaming
+	if len(streams) == 0 && known {
+		streams[""] = int64(len(streaming))
 	}
 	for name, n := range recordings {
 		e.add("cms_recorder_recordings", float64(n), inv.Name, name)
@@ -544,18 +551,6 @@ func busiest(most map[string]int64, devices []DeviceState) {
 	}
 }
 
-func plus(sum, n *int64) *int64 {
-	switch {
-	case n == nil:
-		return sum
-	case sum == nil:
-		v := *n
-		return &v
-	}
-	v := *sum + *n
-	return &v
-}
-
 // MetricsPage returns the table of metrics as Markdown, for docs/metrics.md.
 func MetricsPage() string {
 	var b strings.Builder
@@ -569,8 +564,7 @@ func MetricsPage() string {
 func quoteAll(names []string) []string {
 	out := make([]string, len(names))
 	for i, n := range names {
-		out[i] = strconv.Quote(n)
-		out[i] = "`" + out[i][1:len(out[i])-1] + "`"
+		out[i] = "`" + n + "`"
 	}
 	return out
 }

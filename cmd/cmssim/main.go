@@ -109,7 +109,7 @@ func run(ctx context.Context, o options) error {
 			fmt.Fprintln(os.Stderr, "cmssim: control endpoint:", err)
 		}
 	}()
-	defer server.Close()
+	defer server.Close() //nolint:errcheck // the program ends
 
 	ended := make(chan error, 1)
 	go func() { ended <- sim.Run(ctx) }()
@@ -148,7 +148,7 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("cmssim: --control: %w", err)
 	}
 	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-		l.Close()
+		_ = l.Close() // it is the wrong one anyway
 		return nil, fmt.Errorf("cmssim: --control: %s is not a loopback address", address)
 	}
 	return l, nil

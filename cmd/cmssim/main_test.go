@@ -64,7 +64,7 @@ func TestDays(t *testing.T) {
 
 func TestControlStaysOnTheMachine(t *testing.T) {
 	if l, err := listenLoopback(t.Context(), "0.0.0.0:0"); err == nil {
-		l.Close()
+		_ = l.Close()
 		t.Error("the control endpoint listens on every address")
 	}
 }

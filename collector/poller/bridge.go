@@ -302,7 +302,7 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	summary := summarize(current)
 	total := int64(len(current))
 	row.Conferences, row.ParticipantsLocal = &total, summary.ParticipantsLocal
-	row.ConferencesRecording, row.ConferencesStreaming = summary.Recording, summary.Streaming
+	row.ConferencesRecording, row.ConferencesStreaming = number(summary.RecordingMeetings), number(summary.StreamingMeetings)
 	row.ConferencesDistributed = countCalls(current, func(c collector.Call) bool { return deref(c.NumDistributed) > 0 })
 	w.update(func(b *collector.BridgeState) { b.Calls = sampled(w, "calls", row.Time, summary) })
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "calls", storage.TableCallSamples, rows) {
@@ -362,9 +362,27 @@ func summarize(calls map[string]*knownCall) collector.CallSummary {
 		return s
 	}
 	s.ParticipantsLocal, s.LargestMeeting = &local, &largest
-	s.Recording = countCalls(calls, func(c collector.Call) bool { return deref(cmp.Or(c.RecordingStatus, c.Recording)) })
-	s.Streaming = countCalls(calls, func(c collector.Call) bool { return deref(cmp.Or(c.StreamingStatus, c.Streaming)) })
+	s.RecordingMeetings, s.StreamingMeetings = []string{}, []string{}
+	for id, c := range calls {
+		meeting := cmp.Or(deref(c.detail.CallCorrelator), id)
+		// Where a release sends no status the intent is the best there is.
+		if deref(cmp.Or(c.detail.RecordingStatus, c.detail.Recording)) {
+			s.RecordingMeetings = append(s.RecordingMeetings, meeting)
+		}
+		if deref(cmp.Or(c.detail.StreamingStatus, c.detail.Streaming)) {
+			s.StreamingMeetings = append(s.StreamingMeetings, meeting)
+		}
+	}
 	return s
+}
+
+// number is the length of a list, or nil where the list is not known.
+func number(list []string) *int64 {
+	if list == nil {
+		return nil
+	}
+	n := int64(len(list))
+	return &n
 }
 
 func (w *worker) pollPersonal(ctx context.Context, row *storage.BridgeSample) {

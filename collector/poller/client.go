@@ -236,6 +236,8 @@ func answer(path string, status int, data []byte, mayBeEmpty bool) (*element, er
 		return fail(ReasonStatus, nil)
 	case err != nil:
 		return fail(ReasonBadAnswer, err)
+	case strings.EqualFold(root.name, "html"):
+		return fail(ReasonBadAnswer, errors.New("a web page"))
 	}
 	return root, nil
 }
@@ -330,6 +332,10 @@ func (c *Client) page(ctx context.Context, path, child string, query url.Values,
 	p := page{root: root, items: root.all(child), total: -1}
 	if n, err := strconv.Atoi(root.attrs["total"]); err == nil && n >= 0 {
 		p.total = n
+	}
+	// An empty list ends alarms and calls, so it must be one. The wrapper's name alone does not decide: a table of the guide misnames one.
+	if p.total < 0 && len(p.items) == 0 && !strings.EqualFold(root.name, path[strings.LastIndexByte(path, '/')+1:]) {
+		return page{}, &Error{Path: path, Reason: ReasonBadAnswer, Err: fmt.Errorf("%.40q is no list of %s", root.name, child)}
 	}
 	return p, nil
 }

@@ -128,6 +128,9 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 		if !now.Add(c.inv.Interval() / 2).Before(c.due[step.object]) {
 			c.due[step.object] = now.Add(c.poller.every[step.object])
 			step.do(ctx, w)
+			if w.spent {
+				delete(c.due, step.object)
+			}
 		}
 	}
 	margin := min(2*time.Second, c.inv.Interval()/5)
@@ -254,6 +257,9 @@ func (c *cluster) pollProfiles(ctx context.Context, w *worker) {
 	eachMember(ctx, w, "callProfiles", "callProfile", func(id string, p *collector.CallProfile) { c.config.publish(ctx, w, "", "callProfile", id, p) })
 	if complete {
 		c.owners.know(grants)
+	} else {
+		// Ownership waits for it: look again soon, not in an hour.
+		c.due["profiles"] = time.Now().Add(time.Minute)
 	}
 }
 

@@ -78,7 +78,7 @@ func (c *Client) inspect(ctx context.Context, f *Found, receiver collector.Secre
 	f.Reachable, f.Authorized = true, true
 	f.Version, f.HostID, f.ClusterID = deref(s.SoftwareVersion), deref(s.HostID), deref(s.ClusterID)
 	if s.CDRTime != nil {
-		f.ClockSkew = s.CDRTime.Sub(began.Add(took / 2))
+		f.ClockSkew = s.CDRTime.Add(time.Second / 2).Sub(began.Add(took / 2))
 	}
 	f.EventsPossible = atLeast(f.Version, 2, 4)
 	var cfg collector.ClusterConfig

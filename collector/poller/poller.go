@@ -23,16 +23,13 @@ type Publisher interface {
 	PublishRows(ctx context.Context, subject, table string, rows any) error
 }
 
-// Memory is what was stored before this process began. Nil means nothing was.
+// Memory is what was stored before this process began; storage.CollectorMemory is one. Nil means nothing was.
 type Memory interface {
 	// OpenAlarms returns the alarms of a cluster that were not cleared.
 	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
 	// UsageKnown returns, by host, the first and last license snapshot stored.
-	UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]UsageRange, error)
+	UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]storage.UsageRange, error)
 }
-
-// UsageRange is the span of stored license snapshots of one host.
-type UsageRange struct{ First, Last time.Time }
 
 // Config of a Poller.
 type Config struct {
@@ -310,6 +307,10 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 		} {
 			if ctx.Err() == nil && !w.spent && !w.absent[step.object] && w.isDue(step.object, now) {
 				step.do(ctx, &row)
+				if w.spent {
+					// It may not have been answered: do not wait for its next turn, which may be an hour away.
+					delete(w.due, step.object)
+				}
 			}
 		}
 		w.fillLimits(&row)
@@ -364,8 +365,8 @@ func (w *worker) pollStatus(ctx context.Context, row *storage.BridgeSample) bool
 	w.update(func(b *collector.BridgeState) {
 		b.Status = sampled(w, "status", row.Time, s)
 		if s.CDRTime != nil {
-			// The answer was made about half-way through the exchange.
-			skew := s.CDRTime.Sub(row.Time.Add(took / 2))
+			// The answer was made about half-way through the exchange, and its time is cut to the second: half a second lies between on average.
+			skew := s.CDRTime.Add(time.Second / 2).Sub(row.Time.Add(took / 2))
 			seconds := math.Round(skew.Seconds()*1000) / 1000
 			row.ClockSkewSeconds = &seconds
 			b.ClockSkew = sampled(w, "status", row.Time, skew)

@@ -23,7 +23,7 @@ type usage struct {
 	// bins sum the last minutes, for the live figure.
 	bins map[int64]map[string]collector.UsageTotals
 	// recalled is what earlier runs stored.
-	recalled map[uuid.UUID]UsageRange
+	recalled map[uuid.UUID]storage.UsageRange
 }
 
 // past walks backward through history in windows of a day.
@@ -34,8 +34,9 @@ type past struct {
 }
 
 const (
-	usageBin    = 5 * time.Minute
-	usageWindow = 24 * time.Hour
+	usageBin      = 5 * time.Minute
+	usageWindow   = 24 * time.Hour
+	catchUpWindow = 6 * time.Hour
 	// firstUsage is how far back the first live request looks; what lies before is back-filled.
 	firstUsage = 20 * time.Minute
 )
@@ -46,7 +47,7 @@ func newUsage(c *cluster) *usage {
 	}
 }
 
-func (u *usage) recall(known map[uuid.UUID]UsageRange) { u.recalled = known }
+func (u *usage) recall(known map[uuid.UUID]storage.UsageRange) { u.recalled = known }
 
 // poll reads the new snapshots of every known host.
 func (u *usage) poll(ctx context.Context, w *worker) {
@@ -89,6 +90,13 @@ func (u *usage) begin(host string) {
 func (u *usage) pollHost(ctx context.Context, w *worker, host string) {
 	// Both bounds are inclusive; the entry at the bound is written again, which changes nothing.
 	query := url.Values{"hostId": {host}, "startTime": {u.newest[host].Format(time.RFC3339)}}
+	// After a long absence the gap is closed from its old end, a window a step, so that no request keeps the bridge's own poll waiting
+	// and what is stored has no hole wherever this stops.
+	var end time.Time
+	if u.behind(host) {
+		end = u.newest[host].Add(catchUpWindow)
+		query.Set("endTime", end.Format(time.RFC3339))
+	}
 	var entries []collector.LicenseUsage
 	if !w.ask(ctx, "MPLicenseUsage", func() (err error) {
 		entries, err = collect[collector.LicenseUsage](ctx, w.client, "/system/MPLicenseUsage", "entry", query)
@@ -105,6 +113,14 @@ func (u *usage) pollHost(ctx context.Context, w *worker, host string) {
 		}
 		u.bin(w, host, e)
 	}
+	if end.After(u.newest[host]) {
+		u.newest[host] = end
+	}
+}
+
+// behind reports whether a host's snapshots were not read for longer than a window.
+func (u *usage) behind(host string) bool {
+	return u.cluster.poller.deps.Clock().Sub(u.newest[host]) > catchUpWindow
 }
 
 // store publishes entries; false means that the bus did not take them and they must be read again.
@@ -195,10 +211,16 @@ func (u *usage) show(w *worker) {
 	}
 }
 
-// backfill reads one page of the past and reports whether there is more to do.
+// backfill reads one window of a gap, else one page of the past, and reports whether there was something to do.
 func (u *usage) backfill(ctx context.Context, w *worker) bool {
 	if w.absent["MPLicenseUsage"] {
 		return false
+	}
+	for _, host := range u.hosts {
+		if before := u.newest[host]; u.behind(host) {
+			u.pollHost(ctx, w, host)
+			return u.newest[host].After(before)
+		}
 	}
 	for _, host := range u.hosts {
 		p := u.past[host]

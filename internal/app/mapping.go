@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/bridgewatch/bridgewatch/cdr/receiver"
@@ -47,8 +48,10 @@ func receiverConfig(c config.Config) receiver.Config {
 	out := receiver.DefaultConfig()
 	out.Listen = c.CDR.Listen
 	out.CertFile, out.KeyFile = c.CDR.TLS.CertFile, c.CDR.TLS.KeyFile
+	out.SpoolDir = filepath.Join(c.DataDir, "spool") // the system's temporary folder may be memory
 	if n := c.CDR.MaxBody.Bytes(); n > 0 {
 		out.MaxBody = n
+		out.MaxSpool = max(out.MaxSpool, 4*n)
 	}
 	for _, cluster := range c.Clusters {
 		for _, bridge := range cluster.Bridges {

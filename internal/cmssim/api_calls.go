@@ -236,13 +236,13 @@ func (q *request) legDetail(l *legState) element {
 
 // stream is one media stream of a leg. Negative numbers are left out.
 type stream struct {
-	name, role, codec     string
-	width, height         int
-	frameTenths           int
-	bitRate               int64
-	lossTenths            int
-	jitter, roundTrip     int // ms
-	measuresRate, isVideo bool
+	name, role, codec string
+	width, height     int
+	frameTenths       int
+	bitRate           int64
+	lossTenths        int
+	jitter, roundTrip int // ms
+	isVideo           bool
 }
 
 func (s stream) element() element {
@@ -366,7 +366,7 @@ func (q *request) people(only *callState) (people []*personState, calls []*callS
 			continue
 		}
 		for _, p := range c.meeting.people {
-			if !p.left {
+			if p.present() {
 				people, calls = append(people, p), append(calls, c)
 			}
 		}

@@ -130,7 +130,7 @@ func (q *request) multipartyLicensing() answer {
 		weighted += share
 		units := int64(0)
 		for _, p := range call.meeting.people {
-			if p.left || p.bridge != st {
+			if !p.present() || p.bridge != st {
 				continue
 			}
 			d.participants++

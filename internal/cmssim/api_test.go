@@ -389,6 +389,15 @@ func TestAPIFaults(t *testing.T) {
 			t.Errorf("%s: %d %s %v", c.name, code, body, err)
 		}
 	}
+	b.Fault(func(f *Faults) { f.ClockSkew = 90 * time.Second })
+	_, body, err := ask()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := time.Parse(time.RFC3339, field(t, body, "cdrTime")); err != nil || at.Sub(sim.Now()) != 90*time.Second {
+		t.Errorf("skewed by 90 s: cdrTime %v, now %v, %v", at, sim.Now(), err)
+	}
+	b.Fault(func(f *Faults) { *f = Faults{} })
 	b.Stop()
 	if code, _, err := ask(); err == nil {
 		t.Errorf("a stopped bridge answers %d", code)
@@ -406,7 +415,7 @@ func TestAPIFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
+	shut(resp.Body)
 	if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != `Basic realm="acano"` || resp.ContentLength != 0 {
 		t.Errorf("without credentials: %d %v", resp.StatusCode, resp.Header)
 	}
@@ -424,6 +433,33 @@ func TestAPIFaults(t *testing.T) {
 	stats := b.APIStats()
 	if stats.MaxInFlight != 2 || stats.Unauthorized != 1 || stats.Requests["GET /system/status"] < 4 || stats.Users["bridgewatch"] < 4 || stats.Writes != 0 {
 		t.Errorf("%+v", stats)
+	}
+}
+
+// TestParticipantsAddUp counts heads over the cluster as cms-api.md 7.3 says: entries without callBridge, over all bridges.
+func TestParticipantsAddUp(t *testing.T) {
+	sim := running(t, Config{Seed: 8, Bridges: 3, Preroll: time.Hour})
+	want := 0
+	spread := false
+	for _, m := range sim.Meetings() {
+		want += len(m.People)
+		spread = spread || len(m.Calls) > 1
+	}
+	got, local := 0, 0
+	for _, b := range sim.Bridges() {
+		_, mp, _ := get(t, b, "/api/v1/system/multipartyLicensing")
+		local += int(decimal(t, mp, "participantsActive"))
+		for offset := 0; ; offset += 20 {
+			_, body, _ := get(t, b, "/api/v1/participants?limit=20&offset="+strconv.Itoa(offset))
+			n := strings.Count(body, "<participant ")
+			if n == 0 {
+				break
+			}
+			got += n - strings.Count(body, "<callBridge>")
+		}
+	}
+	if got != want || local != want || want == 0 || !spread {
+		t.Errorf("%d participants in lists, %d in participantsActive, the truth is %d (meetings over several bridges: %v)", got, local, want, spread)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -189,7 +190,7 @@ func (b *Bridge) listen() error {
 
 func (b *Bridge) close() {
 	if b.listener != nil {
-		b.listener.Close()
+		shut(b.listener)
 	}
 }
 
@@ -209,7 +210,7 @@ func (b *Bridge) serve(ctx context.Context) {
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		<-ctx.Done()
-		server.Close()
+		shut(server)
 	})
 	gate := &gatedListener{Listener: b.listener, closed: func() bool { return b.Faults().Down || b.stopped() }}
 	if err := server.ServeTLS(gate, "", ""); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -221,6 +222,9 @@ func (b *Bridge) serve(ctx context.Context) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// shut closes what has nothing left to lose: whatever Close could report is about a connection given up on purpose.
+func shut(c io.Closer) { _ = c.Close() }
 
 type discard struct{}
 
@@ -241,7 +245,7 @@ func (g *gatedListener) Accept() (net.Conn, error) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // a reset instead of an orderly end; nothing depends on it
 		}
-		c.Close()
+		shut(c)
 	}
 }
 

@@ -3,6 +3,7 @@ package cmssim
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,7 +23,7 @@ PUT  /bridges/NAME/faults              set all faults from a JSON object, such a
 // Control is an HTTP handler that switches faults at run time. It asks for no password: serve it on loopback only.
 func (s *Sim) Control() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, controlHelp) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, controlHelp) })
 	mux.HandleFunc("GET /truth", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Truth()) })
 	mux.HandleFunc("GET /bridges", func(w http.ResponseWriter, _ *http.Request) {
 		type line struct {

@@ -25,7 +25,7 @@ func TestControl(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
+		defer shut(resp.Body)
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)

@@ -81,7 +81,7 @@ func (b *Bridge) DropEvents() {
 	b.events.mu.Lock()
 	defer b.events.mu.Unlock()
 	for c := range b.events.open {
-		c.ws.Close()
+		shut(c.ws)
 	}
 }
 
@@ -300,7 +300,7 @@ func (b *Bridge) handleEvents(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Upgrade answered
 	}
-	defer ws.Close()
+	defer shut(ws)
 	ws.SetReadLimit(4 << 20)
 	ws.SetPingHandler(func(string) error { return nil }) // a Call Bridge answers no pings
 	c := &eventConn{
@@ -322,7 +322,7 @@ func (b *Bridge) handleEvents(w http.ResponseWriter, r *http.Request) {
 	var writer sync.WaitGroup
 	writer.Go(func() { c.write(r.Context().Done()) })
 	c.read()
-	ws.Close()
+	shut(ws)
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
@@ -403,7 +403,7 @@ func (c *eventConn) write(done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			c.ws.Close()
+			shut(c.ws)
 			return
 		case <-c.wake:
 		case <-tick.C:
@@ -413,7 +413,7 @@ func (c *eventConn) write(done <-chan struct{}) {
 		c.inbox = nil
 		c.mu.Unlock()
 		if closed || c.b.stopped() || c.b.Faults().Down {
-			c.ws.Close()
+			shut(c.ws)
 			return
 		}
 		f := c.b.faults.get().Events
@@ -424,13 +424,13 @@ func (c *eventConn) write(done <-chan struct{}) {
 			}
 			if in.subs != nil && status == "success" {
 				if err := c.subscribe(f, in.subs); err != nil && !errors.Is(err, errSilent) {
-					c.ws.Close()
+					shut(c.ws)
 					return
 				}
 			}
 		}
 		if err := c.update(f); err != nil && !errors.Is(err, errSilent) {
-			c.ws.Close()
+			shut(c.ws)
 			return
 		}
 	}
@@ -618,8 +618,15 @@ func activity(on bool) string {
 
 func personView(p *personState, now int64, garbage bool) livePerson {
 	leg := p.leg
+	name, uri := leg.DisplayName, leg.RemoteParty
+	switch leg.Kind { // the devices show as guests of these names
+	case story.Recorder:
+		name, uri = "recording", fmt.Sprintf("guest%d@%s", uint32(leg.ID[0])<<8|uint32(leg.ID[1]), leg.Bridge.Cluster.Domain)
+	case story.Streamer:
+		name, uri = "streaming", fmt.Sprintf("guest%d@%s", uint32(leg.ID[0])<<8|uint32(leg.ID[1]), leg.Bridge.Cluster.Domain)
+	}
 	o := object{
-		{"name", leg.DisplayName}, {"uri", leg.RemoteParty}, {"state", "connected"},
+		{"name", name}, {"uri", uri}, {"state", "connected"},
 		{"direction", direction(leg.Outgoing || leg.Kind.App())}, // web app users show as outgoing
 	}
 	switch {
@@ -882,11 +889,12 @@ func (c *eventConn) updateInfos(f EventFaults, live map[story.GUID]*liveCall) er
 
 // chat moves the active speakers, by far the noisiest element.
 func (c *eventConn) chat(f EventFaults) error {
-	due := int(time.Since(c.spoke).Seconds() * float64(cmp.Or(f.SpeakersPerSecond, 1)))
+	each := time.Second / time.Duration(min(max(1, f.SpeakersPerSecond), 1e6))
+	due := int(time.Since(c.spoke) / each)
 	if due == 0 {
 		return nil
 	}
-	c.spoke = time.Now()
+	c.spoke = c.spoke.Add(time.Duration(due) * each)
 	rosters := c.sorted("callRoster")
 	for range min(due, 2000) {
 		if len(rosters) == 0 {

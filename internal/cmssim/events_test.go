@@ -81,7 +81,7 @@ func watch(t *testing.T, b *Bridge) *watcher {
 	if err != nil {
 		t.Fatalf("connecting: %d %v", status, err)
 	}
-	t.Cleanup(func() { ws.Close() })
+	t.Cleanup(func() { shut(ws) })
 	if _, status, err := dial(b, token); err == nil || status != http.StatusUnauthorized {
 		t.Errorf("a used token connects: %d %v", status, err)
 	}

@@ -375,7 +375,7 @@ func (r *receiver) post(ctx context.Context, client *http.Client, url string, bo
 	if err != nil {
 		return fmt.Errorf("POST %s: %w", url, err)
 	}
-	defer resp.Body.Close()
+	defer shut(resp.Body)
 	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)); err != nil {
 		return fmt.Errorf("POST %s: reading the answer: %w", url, err)
 	}

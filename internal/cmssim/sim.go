@@ -133,14 +133,13 @@ type Sim struct {
 	bridges  []*Bridge
 	tls      *authority
 
-	ready   chan struct{}
-	begin   chan struct{}
-	begun   sync.Once
-	told    chan struct{} // closed when all history is acknowledged
-	group   sync.WaitGroup
-	clock   clock
-	truth   truthLog
-	history sync.WaitGroup
+	ready chan struct{}
+	begin chan struct{}
+	begun sync.Once
+	told  chan struct{} // closed when all history is acknowledged
+	group sync.WaitGroup
+	clock clock
+	truth truthLog
 }
 
 // clusterSim is one cluster: what stands still, and its present.

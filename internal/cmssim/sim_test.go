@@ -331,7 +331,7 @@ func do(t *testing.T, b *Bridge, method, path, form string) (int, string, http.H
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	defer resp.Body.Close()
+	defer shut(resp.Body)
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatalf("%s %s: reading: %v", method, path, err)
@@ -352,7 +352,7 @@ func fetch(client *http.Client, req *http.Request) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close()
+	defer shut(resp.Body)
 	body, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(body), err
 }

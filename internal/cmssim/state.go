@@ -80,7 +80,8 @@ type meetingState struct {
 	people   []*personState
 }
 
-// personState is a participant, kept until the meeting is over so that others can learn why it left.
+// personState is a participant, kept until the meeting is over so that others can learn why it left. Recorders and
+// streamers are among them, as in events.
 type personState struct {
 	leg    *legState
 	bridge *bridgeState
@@ -88,6 +89,9 @@ type personState struct {
 	left   bool
 	reason string
 }
+
+// present reports whether this is a person who is in the meeting now.
+func (p *personState) present() bool { return !p.left && p.leg.Kind.Person() }
 
 func newClusterState(c *story.Cluster, rel release, booted int64, session func(*story.Bridge) story.GUID) *clusterState {
 	s := &clusterState{
@@ -282,12 +286,12 @@ func (b *bridgeState) enter(l *legState) {
 	l.call = c
 	c.active++
 	c.maxActive = max(c.maxActive, c.active)
-	if !l.Kind.Person() {
-		return
-	}
 	m := c.meeting
-	if l.Quality != story.AudioOnly {
+	if l.Kind.Person() && l.Quality != story.AudioOnly {
 		m.video++
+	}
+	if l.Kind == story.Link || l.Kind == story.LyncSharing {
+		return
 	}
 	m.people = append(m.people, &personState{leg: l, bridge: b, joined: b.cluster.now})
 }
@@ -303,10 +307,7 @@ func (b *bridgeState) dropLeg(l *legState) {
 	l.call.completed++
 	m := l.call.meeting
 	b.cluster.touch(m)
-	if !l.Kind.Person() {
-		return
-	}
-	if l.Quality != story.AudioOnly {
+	if l.Kind.Person() && l.Quality != story.AudioOnly {
 		m.video--
 	}
 	for _, p := range m.people {
@@ -360,11 +361,11 @@ func (b *bridgeState) load() int {
 	return sum
 }
 
-// people counts those of the meeting who are here, and those who are on other bridges. A nil bridge is nowhere.
+// participants counts the people of the meeting who are here, and those who are on other bridges.
 func (m *meetingState) participants(here *bridgeState) (local, remote int) {
 	for _, p := range m.people {
 		switch {
-		case p.left:
+		case !p.present():
 		case p.bridge == here:
 			local++
 		default:

@@ -57,7 +57,7 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 	}
 	defer func() {
 		if l.conn != nil {
-			l.conn.Close()
+			shut(l.conn)
 		}
 	}()
 	tick := time.NewTicker(syslogTick)
@@ -76,7 +76,7 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 			l.conn = conn
 		}
 		if err := l.turn(int64(b.cluster.sim.clock.offset())); err != nil {
-			l.conn.Close()
+			shut(l.conn)
 			l.conn = nil
 		}
 	}

@@ -35,7 +35,7 @@ func TestSyslogTellsFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer shut(l)
 	lines := make(chan string, 10000)
 	go func() {
 		for {
@@ -44,7 +44,7 @@ func TestSyslogTellsFaults(t *testing.T) {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer shut(conn)
 				for s := bufio.NewScanner(conn); s.Scan(); {
 					lines <- s.Text()
 				}

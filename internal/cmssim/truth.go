@@ -106,6 +106,38 @@ func (s *Sim) LicenseUse(cluster string) (use LicenseUse, ok bool) {
 	return LicenseUse{}, false
 }
 
+// MeetingTruth is a meeting under way.
+type MeetingTruth struct {
+	Cluster, Correlator, Name string
+	Calls                     map[string]string // call id by bridge name
+	People                    map[string]string // bridge name by participant id
+}
+
+// Meetings returns the meetings under way, by cluster and correlator.
+func (s *Sim) Meetings() []MeetingTruth {
+	var all []MeetingTruth
+	for _, c := range s.clusters {
+		c.state.mu.Lock()
+		for _, m := range c.state.meetings {
+			t := MeetingTruth{Cluster: c.Name, Correlator: m.Correlator.String(), Name: m.Name, Calls: make(map[string]string), People: make(map[string]string)}
+			for _, call := range m.calls {
+				t.Calls[call.Bridge.Name] = call.ID.String()
+			}
+			for _, p := range m.people {
+				if p.present() {
+					t.People[p.leg.Group.String()] = p.bridge.Name
+				}
+			}
+			all = append(all, t)
+		}
+		c.state.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b MeetingTruth) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Correlator, b.Correlator))
+	})
+	return all
+}
+
 // World is what stands still behind the story.
 func (s *Sim) World() *story.World { return s.world }
 

@@ -2,7 +2,6 @@ package cmssim
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/bridgewatch/bridgewatch/internal/cmssim/story"
 )
@@ -36,8 +35,6 @@ func truth(name string, v bool) element { return txt(name, strconv.FormatBool(v)
 
 // ref is an element that holds an id.
 func ref(name string, id story.GUID) element { return txt(name, id.String()) }
-
-func stamp(name string, t time.Time) element { return txt(name, t.UTC().Format(time.RFC3339)) }
 
 func (e element) attr(name, value string) element {
 	e.attrs = append(e.attrs[:len(e.attrs):len(e.attrs)], name, value)

@@ -1,7 +1,9 @@
 package writer
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -19,33 +21,61 @@ import (
 
 // runCDR turns bodies into records and facts until ctx ends.
 func (w *Writer) runCDR(ctx context.Context) error {
-	consumer, err := w.deps.Bus.Consumer(ctx, bus.CDR)
-	if err != nil {
-		return wrapStream(bus.CDR, err)
-	}
-	defer consumer.Close()
 	facts := &factWriter{w: w, ledger: cdr.NewLedger(w.cfg.Facts)}
 	if err := facts.restore(ctx); err != nil {
 		return wrapStream(bus.CDR, err)
 	}
+	return w.consume(ctx, bus.CDR, func(ctx context.Context, messages []jetstream.Msg) error {
+		if messages == nil {
+			return facts.flush(ctx) // facts also change with time alone
+		}
+		return w.writeBodies(ctx, facts, messages)
+	})
+}
+
+// consume hands batches of a stream to write until ctx ends, and nil when the stream has been quiet for a while. A broker that is away is waited for.
+func (w *Writer) consume(ctx context.Context, stream bus.Stream, write func(context.Context, []jetstream.Msg) error) error {
 	for {
-		// Facts also change with time alone, so a quiet feed is looked at now and then.
-		quiet, cancel := context.WithTimeout(ctx, pauseBetweenSweeps)
-		messages, err := consumer.Batch(quiet, w.cfg.BatchMessages, w.cfg.BatchBytes, w.cfg.Linger)
-		cancel()
-		began := w.now()
-		switch {
-		case err == nil:
-			err = w.writeBodies(ctx, facts, messages)
-		case ctx.Err() == nil && quiet.Err() != nil:
-			err = facts.flush(ctx)
+		err := w.consumeOnce(ctx, stream, write)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if err != nil {
-			return wrapStream(bus.CDR, err)
+		if !errors.Is(err, bus.ErrUnavailable) {
+			return wrapStream(stream, err)
 		}
-		w.metrics.seconds.WithLabelValues(string(bus.CDR)).Observe(w.now().Sub(began).Seconds())
+		w.log.Warn("the bus cannot be read; it is tried again", "stream", stream, "error", err)
+		if err := sleep(ctx, w.cfg.RetryMax); err != nil {
+			return err
+		}
 	}
 }
+
+func (w *Writer) consumeOnce(ctx context.Context, stream bus.Stream, write func(context.Context, []jetstream.Msg) error) error {
+	consumer, err := w.deps.Bus.Consumer(ctx, stream)
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
+	for {
+		quiet, cancel := context.WithTimeout(ctx, pauseBetweenSweeps)
+		messages, err := consumer.Batch(quiet, w.cfg.BatchMessages, w.cfg.BatchBytes, w.cfg.Linger)
+		over := quiet.Err() != nil
+		cancel()
+		if err != nil && (ctx.Err() != nil || !over) {
+			return err
+		}
+		began := w.now()
+		if err := write(ctx, messages); err != nil {
+			return err
+		}
+		if len(messages) > 0 {
+			w.metrics.seconds.WithLabelValues(string(stream)).Observe(w.now().Sub(began).Seconds())
+		}
+	}
+}
+
+// pauseBetweenSweeps is how often facts are looked at for what time alone changes: orphans that time out.
+const pauseBetweenSweeps = 30 * time.Second
 
 // writeBodies stores the bodies of a batch of messages and what they say, then acknowledges.
 func (w *Writer) writeBodies(ctx context.Context, facts *factWriter, messages []jetstream.Msg) error {
@@ -162,7 +192,7 @@ func (w *Writer) tailOfPart(ctx context.Context, body bus.Body, part int) (tail 
 // of one part; whole is false where one of them is not stored yet.
 func (w *Writer) open(ctx context.Context, body bus.Body) (r io.Reader, whole bool, err error) {
 	if body.Parts == 1 {
-		return bytes.NewReader(body.Data), true, nil
+		return plain(bytes.NewReader(body.Data)), true, nil
 	}
 	var have int
 	err = w.retry(ctx, "parts of a body", func(ctx context.Context) error {
@@ -177,7 +207,23 @@ func (w *Writer) open(ctx context.Context, body bus.Body) (r io.Reader, whole bo
 		w.log.Warn("a part of a body is not there yet; the body waits for it", "body", body.ID, "parts", body.Parts, "stored", have)
 		return nil, false, nil
 	}
-	return &partsReader{ctx: ctx, w: w, body: body, next: 1}, true, nil
+	return plain(&partsReader{ctx: ctx, w: w, body: body, next: 1}), true, nil
+}
+
+// mostUnpacked bounds what a compressed body may become.
+const mostUnpacked = 1 << 30
+
+// plain unpacks a body that was sent compressed. CMS is not known to do so; a proxy between may.
+func plain(r io.Reader) io.Reader {
+	buffered := bufio.NewReader(r)
+	if magic, err := buffered.Peek(2); err != nil || magic[0] != 0x1f || magic[1] != 0x8b {
+		return buffered
+	}
+	unpacked, err := gzip.NewReader(buffered)
+	if err != nil {
+		return buffered // not gzip after all: the scan says what is wrong with it
+	}
+	return io.LimitReader(unpacked, mostUnpacked)
 }
 
 // partsReader reads the parts of a body from the store, one at a time.
@@ -218,7 +264,11 @@ type factWriter struct {
 	w      *Writer
 	ledger *cdr.Ledger
 	chunk  []chunkRecord
+	forgot time.Time
 }
+
+// forgetEvery is how often what is settled is let go; looking for it walks all that is in memory.
+const forgetEvery = 10 * time.Second
 
 // chunkRecord is a record with what its row needs beyond it.
 type chunkRecord struct {
@@ -236,7 +286,10 @@ func (f *factWriter) read(ctx context.Context, body bus.Body, r io.Reader) error
 		if err != nil {
 			var malformed *cdr.Fault
 			if !errors.As(err, &malformed) {
-				return fmt.Errorf("read body %s: %w", body.ID, err)
+				if ctx.Err() != nil {
+					return fmt.Errorf("read body %s: %w", body.ID, err)
+				}
+				malformed = &cdr.Fault{Reason: "the body cannot be unpacked: " + err.Error()}
 			}
 			if fault == nil {
 				fault = malformed
@@ -255,7 +308,7 @@ func (f *factWriter) read(ctx context.Context, body bus.Body, r io.Reader) error
 		kept++
 		f.chunk = append(f.chunk, chunkRecord{
 			SourcedRecord: cdr.SourcedRecord{Record: record, Source: body.Source, Cluster: body.Cluster, Received: body.Received, BodyID: body.ID},
-			xml:           string(raw.XML),
+			xml:           string(cdr.MaskSecrets(raw.XML)),
 			replayed:      body.Replayed,
 		})
 		if len(f.chunk) >= f.w.cfg.ChunkRecords {
@@ -335,7 +388,11 @@ func (f *factWriter) flush(ctx context.Context) error {
 	if err := f.store(ctx, facts); err != nil {
 		return err
 	}
-	f.ledger.Forget(now)
+	if now.Sub(f.forgot) >= forgetEvery {
+		f.ledger.Forget(now)
+		f.forgot = now
+	}
+	f.w.metrics.held.Set(float64(f.ledger.Len()))
 	for i, r := range f.chunk {
 		f.w.deps.Observer.RecordStored(r.SourcedRecord, fresh[i], r.replayed)
 	}

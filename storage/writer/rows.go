@@ -3,7 +3,6 @@ package writer
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,25 +16,9 @@ func (w *Writer) runRows(ctx context.Context, stream bus.Stream) error {
 	for _, t := range storage.Tables() {
 		tables[t.Name] = t
 	}
-	consumer, err := w.deps.Bus.Consumer(ctx, stream)
-	if err != nil {
-		return wrapStream(stream, err)
-	}
-	defer consumer.Close()
-	for {
-		messages, err := consumer.Batch(ctx, w.cfg.BatchMessages, w.cfg.BatchBytes, w.cfg.Linger)
-		if err != nil {
-			if stopped(ctx, err) {
-				return err
-			}
-			return wrapStream(stream, err)
-		}
-		began := w.now()
-		if err := w.writeRows(ctx, stream, tables, messages); err != nil {
-			return wrapStream(stream, err)
-		}
-		w.metrics.seconds.WithLabelValues(string(stream)).Observe(w.now().Sub(began).Seconds())
-	}
+	return w.consume(ctx, stream, func(ctx context.Context, messages []jetstream.Msg) error {
+		return w.writeRows(ctx, stream, tables, messages)
+	})
 }
 
 // rowMessage is one message and the rows in it.
@@ -126,6 +109,3 @@ func (w *Writer) bury(ctx context.Context, stream bus.Stream, msg jetstream.Msg,
 	}
 	return nil
 }
-
-// pauseBetweenSweeps is how often facts are looked at for what time alone changes: orphans that time out.
-const pauseBetweenSweeps = 30 * time.Second

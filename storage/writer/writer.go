@@ -152,11 +152,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// stopped tells an end that was asked for from a failure.
-func stopped(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, ctx.Err())
-}
-
 // wrapStream names the stream in an error that ends the writer.
 func wrapStream(stream bus.Stream, err error) error {
 	return fmt.Errorf("stream %s: %w", stream, err)
