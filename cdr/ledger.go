@@ -69,10 +69,12 @@ type objectState struct {
 	records map[int64]SourcedRecord // by correlatorIndex
 	// calls are the calls it names (legs, recordings, streams), members the objects that name it (calls).
 	calls, members map[Object]bool
-	touched        time.Time // as-of time of the last change
-	handed         handedOut
-	endHow         EndHow
-	started        time.Time
+	// fed are the recordings and streams that a leg feeds, feeders the legs that feed a recording or stream.
+	fed, feeders map[Object]bool
+	touched      time.Time // as-of time of the last change
+	handed       handedOut
+	endHow       EndHow
+	started      time.Time
 }
 
 // handedOut is what is left of a row that was handed out: enough to tell a change and to bury it.
@@ -163,6 +165,17 @@ func callOf(r Record) uuid.UUID {
 	return uuid.Nil
 }
 
+// feederOf is the leg that a recording or stream says it is fed by, zero if none.
+func feederOf(r Record) uuid.UUID {
+	switch {
+	case r.Recording != nil:
+		return r.Recording.Leg
+	case r.Stream != nil:
+		return r.Stream.Leg
+	}
+	return uuid.Nil
+}
+
 // starts tells whether a record of the type is the first about its object.
 func starts(t Type) bool {
 	return t == CallStart || t == CallLegStart || t == RecordingStart || t == StreamingStart
@@ -178,11 +191,7 @@ func starts(t Type) bool {
 func (l *Ledger) Needs(records []SourcedRecord) []Object {
 	needs := map[Object]bool{}
 	for o := range l.wanted {
-		if o.Kind == KindUnfinished || l.objects[o] == nil {
-			needs[o] = true
-		} else {
-			delete(l.wanted, o)
-		}
+		needs[o] = true
 	}
 	begun := map[Object]bool{} // begins within this batch: nothing earlier can be stored
 	for _, r := range records {
@@ -203,10 +212,9 @@ func (l *Ledger) Needs(records []SourcedRecord) []Object {
 				needs[o] = true
 			}
 		}
-		if id := callOf(r.Record); id != uuid.Nil && !known {
-			call := Object{r.Session, KindCall, id}
-			if l.objects[call] == nil && !begun[call] {
-				needs[call] = true
+		for _, relative := range []Object{{r.Session, KindCall, callOf(r.Record)}, {r.Session, KindLeg, feederOf(r.Record)}} {
+			if relative.ID != uuid.Nil && !known && l.objects[relative] == nil && !begun[relative] {
+				needs[relative] = true
 			}
 		}
 	}
@@ -269,7 +277,7 @@ func (l *Ledger) Holds(o Object) bool {
 func (l *Ledger) hold(o Object) *objectState {
 	state := l.objects[o]
 	if state == nil {
-		state = &objectState{Object: o, records: map[int64]SourcedRecord{}, calls: map[Object]bool{}, members: map[Object]bool{}}
+		state = &objectState{Object: o, records: map[int64]SourcedRecord{}, calls: map[Object]bool{}, members: map[Object]bool{}, fed: map[Object]bool{}, feeders: map[Object]bool{}}
 		l.objects[o] = state
 	}
 	state.touched = l.asOf
@@ -293,20 +301,17 @@ func (l *Ledger) take(r SourcedRecord) {
 		}
 		l.hold(call).members[o] = true
 	}
-	for call := range state.calls {
-		l.touch(call)
+	if id := feederOf(r.Record); id != uuid.Nil {
+		leg := Object{r.Session, KindLeg, id}
+		state.feeders[leg] = true
+		if l.objects[leg] == nil {
+			l.wanted[leg] = true
+		}
+		l.hold(leg).fed[o] = true
 	}
-	for member := range state.members {
-		l.touch(member)
-	}
-	// A recording ends with the leg that feeds it.
-	if o.Kind == KindLeg {
-		for call := range state.calls {
-			for member := range l.objects[call].members {
-				if member.Kind == KindRecording || member.Kind == KindStream {
-					l.touch(member)
-				}
-			}
+	for _, relatives := range []map[Object]bool{state.calls, state.members, state.fed} {
+		for relative := range relatives {
+			l.touch(relative)
 		}
 	}
 }
@@ -349,9 +354,8 @@ func (l *Ledger) Add(r SourcedRecord) (isNew bool) {
 	}
 	l.take(r)
 	// What the store has of this call was asked for by Needs, or it begins here.
-	if id := callOf(r.Record); id != uuid.Nil {
-		delete(l.wanted, Object{r.Session, KindCall, id})
-	}
+	delete(l.wanted, Object{r.Session, KindCall, callOf(r.Record)})
+	delete(l.wanted, Object{r.Session, KindLeg, feederOf(r.Record)})
 	return true
 }
 
@@ -598,11 +602,10 @@ func (l *Ledger) family(start Object, asOf time.Time, seen map[Object]bool) (mem
 		if l.dirty[o.Object] || o.handed.is && o.endHow == EndNone || asOf.Sub(o.touched) < l.settings.SettleAfter {
 			settled = false
 		}
-		for call := range o.calls {
-			queue = append(queue, call)
-		}
-		for member := range o.members {
-			queue = append(queue, member)
+		for _, relatives := range []map[Object]bool{o.calls, o.members, o.fed, o.feeders} {
+			for relative := range relatives {
+				queue = append(queue, relative)
+			}
 		}
 	}
 	return members, settled

@@ -26,7 +26,9 @@ import (
 	"github.com/bridgewatch/bridgewatch/api"
 	"github.com/bridgewatch/bridgewatch/cdr/receiver"
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/certs"
 	"github.com/bridgewatch/bridgewatch/collector/poller"
+	"github.com/bridgewatch/bridgewatch/collector/syslog"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
@@ -80,6 +82,7 @@ type App struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	live     *collector.Live
+	observer *observer
 
 	engine   *engine.Engine // nil with an external ClickHouse
 	bus      *bus.Bus
@@ -105,6 +108,7 @@ func New(o Options) (*App, error) {
 	}
 	a := &App{options: o, log: o.Log, registry: prometheus.NewRegistry(), live: collector.NewLive(inv, nil),
 		stored: make(chan struct{}), started: make(chan struct{})}
+	a.observer = newObserver(a.live, time.Now)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector.NewMetrics(a.live))
 	a.bus = bus.New(busConfig(o.Config), bus.Deps{Log: o.Log, Registerer: a.registry})
@@ -209,7 +213,10 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{"cdr", a.receiver.Run, a.receiver.Ready()})
 	}
 	if a.has(Collect) {
-		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers}, component{name: "probes", run: a.runProbes})
+		if a.options.Config.Syslog.Listen != "" {
+			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
+		}
 	}
 	return []stage{web, servers, stores, sources}
 }
@@ -238,7 +245,7 @@ func (a *App) runStore(ctx context.Context) error {
 		return ctx.Err()
 	}
 	w := writer.New(writerConfig(a.options.Config), writer.Deps{
-		Bus: a.bus, Store: conn, Observer: newObserver(a.live, time.Now), Log: a.log, Registerer: a.registry,
+		Bus: a.bus, Store: conn, Observer: a.observer, Log: a.log, Registerer: a.registry,
 	})
 	return w.Run(ctx)
 }
@@ -270,9 +277,34 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 	}
 }
 
-// runPollers polls every bridge until ctx ends.
+// runPollers polls every bridge until ctx ends. Where this instance has the store, what an earlier run stored is remembered.
 func (a *App) runPollers(ctx context.Context) error {
-	p, err := poller.New(pollerConfig(a.options.Config), poller.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
+	deps := poller.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry}
+	if conn := a.Conn(); conn != nil {
+		deps.Memory = storage.CollectorMemory{Conn: conn}
+	}
+	p, err := poller.New(pollerConfig(a.options.Config), deps)
+	if err != nil {
+		return err
+	}
+	a.observer.follow(p)
+	return p.Run(ctx)
+}
+
+// runSyslog takes syslog lines until ctx ends.
+func (a *App) runSyslog(ctx context.Context) error {
+	cfg := syslog.DefaultConfig()
+	cfg.Listen = a.options.Config.Syslog.Listen
+	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// runProbes probes certificates and schedulers until ctx ends.
+func (a *App) runProbes(ctx context.Context) error {
+	p, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector"
 )
@@ -17,7 +19,20 @@ type observer struct {
 	now  func() time.Time
 
 	mu      sync.Mutex
+	owners  spaceOwners                    // nil where this instance does not poll
 	missing map[[2]string]map[string]int64 // cluster and bridge → session → records missing
+}
+
+// spaceOwners is told of spaces whose owner should be looked up.
+type spaceOwners interface {
+	WantSpace(cluster string, space uuid.UUID)
+}
+
+// follow lets a poller look up the owners of the spaces that calls name.
+func (o *observer) follow(owners spaceOwners) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.owners = owners
 }
 
 func newObserver(live *collector.Live, now func() time.Time) *observer {
@@ -45,6 +60,13 @@ func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
 func (o *observer) FactsStored(f cdr.Facts) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.owners != nil {
+		for _, c := range f.Calls {
+			if c.SpaceID != uuid.Nil {
+				o.owners.WantSpace(c.Cluster, c.SpaceID)
+			}
+		}
+	}
 	for _, s := range f.Sessions {
 		key := [2]string{s.Cluster, s.Bridge}
 		if o.missing[key] == nil {

@@ -85,7 +85,7 @@ func raw(r config.Retention) config.Duration        { return r.Raw }
 func facts(r config.Retention) config.Duration      { return r.Facts }
 func samples(r config.Retention) config.Duration    { return r.Samples }
 func events(r config.Retention) config.Duration     { return r.Events }
-func syslog(r config.Retention) config.Duration     { return r.Syslog }
+func syslogs(r config.Retention) config.Duration    { return r.Syslog }
 func quarantine(r config.Retention) config.Duration { return r.Quarantine }
 
 // ttls of all tables whose rows age. Tables of migrations that this list lacks keep their rows for ever.
@@ -106,7 +106,7 @@ var ttls = []ttl{
 	{"call_samples_data", "time", samples},
 	{"leg_samples_data", "time", samples},
 	{"certificates_data", "time", samples},
-	{"syslog_data", "received", syslog},
+	{"syslog_data", "received", syslogs},
 	{"syslog_stats_data", "time", samples},
 	{"events_data", "time", events},
 	{"participants_data", "joined", events},
