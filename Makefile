@@ -39,7 +39,10 @@ clean: ## remove what was built here (the engine's cache and data folders stay)
 
 -include storage/engine/engine.mk
 
-# Faults and ordinary days on a simulated clock against Prometheus' own rule engine (a module of its own; a few minutes).
 .PHONY: prove-alerts
-prove-alerts:
+prove-alerts: ## faults and ordinary days against the alert rules (a few minutes)
 	cd internal/prove && go run . -days 30 -o ../../docs/alerts-proven.md
+
+.PHONY: check-dashboards
+check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
+	./dashboards/grafana/check.sh

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -159,11 +160,38 @@ func TestPromtool(t *testing.T) {
 	if err := os.WriteFile(one, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{append([]string{"check", "rules", "--lint-fatal"}, rules...), {"check", "rules", one}, append([]string{"test", "rules"}, tests...)} {
+	queries := filepath.Join(t.TempDir(), "queries.yml")
+	if err := os.WriteFile(queries, runbookQueries(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{append([]string{"check", "rules", "--lint-fatal"}, rules...), {"check", "rules", one}, {"check", "rules", queries}, append([]string{"test", "rules"}, tests...)} {
 		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args[:2], " "), err, out)
 		}
 	}
+}
+
+// runbookQueries makes a rule file of the PromQL queries that runbooks tell a person to run.
+func runbookQueries(t *testing.T) []byte {
+	names, err := Runbooks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^curl -s --data-urlencode 'query=([^']*)' http://127\.0\.0\.1:9090/api/v1/query$`)
+	file := "groups:\n  - name: queries\n    rules:\n"
+	for i, n := range names {
+		text, err := Runbook(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(text, "/api/v1/query") != len(command.FindAllString(text, -1)) {
+			t.Errorf("%s: a PromQL query is not written as the others", n)
+		}
+		for j, m := range command.FindAllStringSubmatch(text, -1) {
+			file += fmt.Sprintf("      - record: runbook:query:%d_%d\n        expr: '%s'\n", i, j, m[1])
+		}
+	}
+	return []byte(file)
 }
 
 // TestEveryAlertIsTested: a case that fires and one that does not.
