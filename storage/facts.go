@@ -323,3 +323,12 @@ func (l loader) with(ctx context.Context, name string, ids []uuid.UUID) context.
 	}
 	return clickhouse.Context(ctx, clickhouse.WithParameters(params))
 }
+
+// NewestHeartbeat is when the newest heartbeat in the store was sent; zero for none.
+func (q *Queries) NewestHeartbeat(ctx context.Context) (time.Time, error) {
+	var sent time.Time
+	if err := q.conn.QueryRow(ctx, "SELECT max(sent) FROM heartbeats_data").Scan(&sent); err != nil {
+		return time.Time{}, fmt.Errorf("query heartbeats: %w", err)
+	}
+	return sent, nil
+}

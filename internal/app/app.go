@@ -4,10 +4,13 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 
 	"os"
 	"slices"
@@ -30,6 +33,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector/poller"
 	"github.com/bridgewatch/bridgewatch/collector/syslog"
 	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/engine"
@@ -84,6 +88,9 @@ type App struct {
 	live     *collector.Live
 	observer *observer
 
+	beats     *heartbeat.Monitor
+	beatToken string // by which our own heartbeats enter; made anew at each start
+
 	engine   *engine.Engine // nil with an external ClickHouse
 	bus      *bus.Bus
 	receiver *receiver.Receiver // nil without the role
@@ -118,8 +125,14 @@ func New(o Options) (*App, error) {
 		}
 	}
 	if a.has(Receive) && o.Config.CDR.Listen != "" {
-		a.receiver = receiver.New(receiverConfig(o.Config), receiver.Deps{Bus: a.bus, Log: o.Log, Registerer: a.registry})
+		cfg := receiverConfig(o.Config)
+		a.beatToken = rand.Text()
+		cfg.Sources = append(cfg.Sources, receiver.Source{Name: writer.HeartbeatSource, Token: a.beatToken})
+		a.receiver = receiver.New(cfg, receiver.Deps{Bus: a.bus, Log: o.Log, Registerer: a.registry})
 	}
+	a.beats = a.heartbeats()
+	a.observer.beats = a.beats
+	a.registry.MustRegister(a.beats)
 	return a, nil
 }
 
@@ -212,6 +225,7 @@ func (a *App) stages() []stage {
 	if a.receiver != nil {
 		sources.components = append(sources.components, component{"cdr", a.receiver.Run, a.receiver.Ready()})
 	}
+	sources.components = append(sources.components, component{name: "heartbeat", run: a.beats.Run})
 	if a.has(Collect) {
 		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
 		if a.probes() {
@@ -292,6 +306,47 @@ func (a *App) runPollers(ctx context.Context) error {
 	}
 	a.observer.follow(p)
 	return p.Run(ctx)
+}
+
+// heartbeats measures the stages that this instance has a part in.
+func (a *App) heartbeats() *heartbeat.Monitor {
+	deps := heartbeat.Deps{Log: a.log}
+	var stages []string
+	if a.receiver != nil {
+		stages = append(stages, heartbeat.StageBus)
+		scheme := "http"
+		if a.options.Config.CDR.TLS.CertFile != "" {
+			scheme = "https"                                                                                                                         // to ourselves: the certificate names the public address
+			deps.Client = &http.Client{Timeout: heartbeat.Every, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // see above
+		}
+		deps.URL = func() string { return scheme + "://" + toOurselves(a.receiver.Addr()) + "/cdr/" + a.beatToken }
+	}
+	if a.has(Store) {
+		stages = append(stages, heartbeat.StageStore)
+	}
+	if a.has(Expose) {
+		stages = append(stages, heartbeat.StageQuery)
+		deps.Newest = func(ctx context.Context) (time.Time, error) {
+			q := a.store.Load()
+			if q == nil {
+				return time.Time{}, errors.New("the store is not open yet")
+			}
+			return q.NewestHeartbeat(ctx)
+		}
+	}
+	return heartbeat.New(deps, stages...)
+}
+
+// toOurselves is an address at which this machine reaches a listener that may listen on all addresses.
+func toOurselves(address net.Addr) string {
+	host, port, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return address.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // runSyslog takes syslog lines until ctx ends.

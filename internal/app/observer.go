@@ -8,6 +8,7 @@ import (
 
 	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
 )
 
 // liveWindow is how young a record must be to count as news; older ones are history that came late (interface page, Metrics).
@@ -18,6 +19,7 @@ type observer struct {
 	live *collector.Live
 	now  func() time.Time
 
+	beats   *heartbeat.Monitor // nil where heartbeats are not measured
 	mu      sync.Mutex
 	owners  spaceOwners                    // nil where this instance does not poll
 	missing map[[2]string]map[string]int64 // cluster and bridge → session → records missing
@@ -87,5 +89,11 @@ func (o *observer) FactsStored(f cdr.Facts) {
 func (o *observer) BodyQuarantined(cluster, source string, replayed bool) {
 	if !replayed {
 		o.live.CountMalformedBody(cluster, source)
+	}
+}
+
+func (o *observer) HeartbeatStored(sent time.Time) {
+	if o.beats != nil {
+		o.beats.Reached(heartbeat.StageStore, sent)
 	}
 }

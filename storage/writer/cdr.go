@@ -104,6 +104,9 @@ func (w *Writer) writeBodies(ctx context.Context, facts *factWriter, messages []
 	if err := w.insert(ctx, storage.Heartbeats, beats); err != nil {
 		return err
 	}
+	for _, beat := range beats {
+		w.deps.Observer.HeartbeatStored(beat.(*storage.Heartbeat).Sent)
+	}
 	if err := w.storeBodies(ctx, bodies); err != nil {
 		return err
 	}

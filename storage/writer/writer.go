@@ -71,6 +71,8 @@ type Observer interface {
 	FactsStored(f cdr.Facts)
 	// BodyQuarantined: a body of the source was not, or not wholly, understood.
 	BodyQuarantined(cluster, source string, replayed bool)
+	// HeartbeatStored: a heartbeat of the pipeline, sent at that time, is in the store.
+	HeartbeatStored(sent time.Time)
 }
 
 // Deps are what the composition root gives the writer.
@@ -121,6 +123,7 @@ type silent struct{}
 
 func (silent) RecordStored(cdr.SourcedRecord, bool, bool) {}
 func (silent) FactsStored(cdr.Facts)                      {}
+func (silent) HeartbeatStored(time.Time)                  {}
 func (silent) BodyQuarantined(string, string, bool)       {}
 
 // metrics of the writer itself.
