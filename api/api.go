@@ -96,8 +96,6 @@ type periodParams struct {
 	To   time.Time `query:"to" description:"Sessions with records before this time"`
 }
 
-type noParams struct{}
-
 // callAnswer is one call with its legs.
 type callAnswer struct {
 	storage.Call
@@ -266,4 +264,3 @@ func (s *Server) Handler() http.Handler {
 	}
 	return mux
 }
-

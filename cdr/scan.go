@@ -102,7 +102,7 @@ func (s *scanner) run() {
 	case errors.Is(err, errStop):
 	case err == io.EOF:
 		s.atEnd()
-	case err != nil:
+	default:
 		if f := (*Fault)(nil); errors.As(err, &f) {
 			if s.fault(f.Offset, "%s", f.Reason) != nil {
 				return

@@ -50,9 +50,6 @@ const (
 	asTable  = 1
 )
 
-// sqlSeries is a SQL query over time; it must be ordered by time, or the plugin cuts long series apart.
-func sqlSeries(text string) query { return sqlQuery(text, asSeries) }
-
 // sqlTable is a SQL query for a table.
 func sqlTable(text string) query { return sqlQuery(text, asTable) }
 

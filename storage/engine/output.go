@@ -115,7 +115,7 @@ func (o *output) breakOff(text string) {
 	text = strings.TrimSuffix(text, "\n")
 	block := fmt.Sprintf("\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", o.tag, text, len(text)+1, o.tag)
 	if blocks, ok := o.enc.(*blockWriter); ok {
-		blocks.Flush()
+		_ = blocks.Flush() // the connection is broken off right after
 		io.WriteString(raw{o}, block)
 	} else {
 		io.WriteString(o, block)
