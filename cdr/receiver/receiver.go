@@ -270,6 +270,6 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if err := server.Shutdown(grace); err != nil {
 		server.Close() // unanswered bodies stay with their bridges
 	}
-	<-served
+	<-served //nolint:errcheck // it ends because it was closed
 	return nil
 }

@@ -99,7 +99,7 @@ func (l *Leases) hold(ctx context.Context, name string, fence uint64, sent time.
 			return err
 		case <-expired.C:
 			lose(ErrLeaseLost)
-			_ = <-done // ErrLeaseLost tells more
+			<-done //nolint:errcheck // ErrLeaseLost tells more
 			return ErrLeaseLost
 		case <-renew.C:
 			sent = time.Now()

@@ -349,10 +349,10 @@ func (e *Engine) runChild(ctx context.Context, o order, s *sockets) error {
 func (e *Engine) stop(cmd *exec.Cmd, stdin io.Closer, ended <-chan error, why error) error {
 	stdin.Close()
 	select {
-	case _ = <-ended: // why tells more
+	case <-ended: //nolint:errcheck // why tells more
 	case <-time.After(stopTimeout):
 		_ = cmd.Process.Kill()
-		_ = <-ended
+		<-ended //nolint:errcheck // as above
 	}
 	return why
 }

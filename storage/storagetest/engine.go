@@ -79,7 +79,7 @@ func (s *sharedEngine) start(command []string) {
 func (s *sharedEngine) stop() {
 	if s.cancel != nil {
 		s.cancel()
-		<-s.done
+		<-s.done //nolint:errcheck // the tests are over
 	}
 	if s.dir != "" {
 		_ = os.RemoveAll(s.dir)
