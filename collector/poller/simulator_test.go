@@ -51,6 +51,12 @@ func (s *shelf) PublishRows(_ context.Context, subject, table string, rows any) 
 	return nil
 }
 
+func (s *shelf) count(table string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rows[table])
+}
+
 func rowsOf[T any](s *shelf, table string) []T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +195,7 @@ func TestReadsEveryObjectOfEachRelease(t *testing.T) {
 				}
 			}
 			for _, table := range []string{storage.TableBridgeSamples, storage.TableLicenseSamples, storage.TableCallSamples, storage.TableDeviceSamples, storage.TableSettings, storage.TableLicenseFeatures} {
-				if len(l.shelf.rows[table]) == 0 {
+				if l.shelf.count(table) == 0 {
 					t.Errorf("no rows for %s", table)
 				}
 			}
