@@ -7,7 +7,7 @@ TEST_FLAGS ?= -timeout 9m
 GOLANGCI_VERSION := v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench clean generate
+.PHONY: help build demo test race lint bench soak fuzz sync-trace clean generate
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -23,6 +23,23 @@ test: engine ## all tests, on the real embedded engine and broker
 
 race: engine ## the short tests under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+
+bench: engine ## posts, decoding, rows and time to query, with baselines from the same run (three minutes)
+	$(GO) test ./cdr/receiver -run xxx -bench Posts -benchtime 2s
+	$(GO) test ./cdr -run xxx -bench . -benchtime 2s
+	$(GO) test ./storage/writer -run xxx -bench 'Backlog|RawInsert' -benchtime 3x
+	$(GO) test ./storage/writer -run xxx -bench Queryable -benchtime 100x
+
+soak: engine ## the whole program, and the receiver, killed with SIGKILL 50 times under load (ten minutes)
+	BRIDGEWATCH_CRASH_ROUNDS=50 $(GO) test ./cdr/receiver -count=1 -timeout 30m -run Killed -v
+	BRIDGEWATCH_SOAK_ROUNDS=50 $(GO) test ./internal/app -count=1 -timeout 40m -run TestKilledAndRestarted -v
+
+fuzz: ## a minute of fuzzing on what strangers send
+	$(GO) test ./cdr -run xxx -fuzz FuzzScan -fuzztime 30s
+	$(GO) test ./cdr/receiver -run xxx -fuzz FuzzHandler -fuzztime 30s
+
+sync-trace: ## a trace of system calls: each body is synced before its 200 (needs strace)
+	./scripts/sync-trace.sh
 
 lint: ## formatting, vet, golangci-lint, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }

@@ -157,58 +157,25 @@ type History struct {
 	Facts   cdr.Facts
 }
 
-// LoadHistory reads what is stored about objects of one session and one kind (see [cdr.Ledger.Needs] for what belongs to each).
-func LoadHistory(ctx context.Context, conn driver.Conn, objects []cdr.Object) (map[cdr.Object]History, error) {
-	session, kind := objects[0].Session, objects[0].Kind
-	found := map[cdr.Object]History{}
+// LoadHistory reads what is stored about objects of one session and one kind (see [cdr.Ledger.Needs] for what belongs to each), all together.
+func LoadHistory(ctx context.Context, conn driver.Conn, objects []cdr.Object) (History, error) {
+	load := loader{conn: conn, session: objects[0].Session}
 	ids := make([]uuid.UUID, len(objects))
 	for i, o := range objects {
 		ids[i] = o.ID
 	}
-	load := loader{conn: conn, session: session}
-	if kind == cdr.KindUnfinished {
+	switch objects[0].Kind {
+	case cdr.KindUnfinished:
 		calls, others, err := load.unfinished(ctx)
 		if err != nil {
-			return nil, err
+			return History{}, err
 		}
-		h, err := load.history(ctx, calls, others)
-		if err != nil {
-			return nil, err
-		}
-		found[objects[0]] = h
-		return found, nil
+		return load.history(ctx, calls, others)
+	case cdr.KindCall:
+		return load.history(ctx, ids, nil)
+	default:
+		return load.history(ctx, nil, ids)
 	}
-	if kind == cdr.KindCall {
-		for _, o := range objects {
-			h, err := load.history(ctx, []uuid.UUID{o.ID}, nil)
-			if err != nil {
-				return nil, err
-			}
-			found[o] = h
-		}
-		return found, nil
-	}
-	all, err := load.history(ctx, nil, ids)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range objects {
-		var h History
-		for _, r := range all.Records {
-			if r.ID == o.ID {
-				h.Records = append(h.Records, r)
-			}
-		}
-		h.Facts.Legs = only(all.Facts.Legs, func(l cdr.Leg) bool { return l.ID == o.ID })
-		h.Facts.Recordings = only(all.Facts.Recordings, func(r cdr.Recording) bool { return r.ID == o.ID })
-		h.Facts.Streams = only(all.Facts.Streams, func(s cdr.Stream) bool { return s.ID == o.ID })
-		found[o] = h
-	}
-	return found, nil
-}
-
-func only[T any](rows []T, keep func(T) bool) []T {
-	return slices.DeleteFunc(slices.Clone(rows), func(r T) bool { return !keep(r) })
 }
 
 // loader reads the history of objects of one session.
@@ -222,9 +189,9 @@ type loader struct {
 func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History, error) {
 	var h History
 	wanted := slices.Clone(others)
-	if len(calls) > 0 {
+	for part := range slices.Chunk(calls, idsPerQuery) {
 		var named []uuid.UUID
-		rows, err := l.conn.Query(l.with(ctx, "ids", calls), "SELECT DISTINCT object_id FROM cdr_records_data WHERE session = {session:UUID} AND call_id IN {ids:Array(UUID)}")
+		rows, err := l.conn.Query(l.with(ctx, "ids", part), "SELECT DISTINCT object_id FROM cdr_records_data WHERE session = {session:UUID} AND call_id IN {ids:Array(UUID)}")
 		if err != nil {
 			return h, fmt.Errorf("query objects of calls: %w", err)
 		}
@@ -239,7 +206,7 @@ func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History
 		if err := rows.Close(); err != nil {
 			return h, fmt.Errorf("read objects of calls: %w", err)
 		}
-		wanted = append(append(wanted, calls...), named...)
+		wanted = append(append(wanted, part...), named...)
 	}
 	for part := range slices.Chunk(wanted, idsPerQuery) {
 		var records []Record

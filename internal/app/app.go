@@ -151,7 +151,7 @@ func (a *App) HTTPAddr() net.Addr {
 
 // CDRAddr is the address of the CDR listener, once Started.
 func (a *App) CDRAddr() net.Addr {
-	if a.receiver == nil {
+	if a.receiver == nil { // an instance without the role
 		return nil
 	}
 	return a.receiver.Addr()
@@ -319,7 +319,14 @@ func (a *App) heartbeats() *heartbeat.Monitor {
 			scheme = "https"                                                                                                                         // to ourselves: the certificate names the public address
 			deps.Client = &http.Client{Timeout: heartbeat.Every, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // see above
 		}
-		deps.URL = func() string { return scheme + "://" + toOurselves(a.receiver.Addr()) + "/cdr/" + a.beatToken }
+		deps.URL = func() string {
+			select {
+			case <-a.receiver.Ready():
+				return scheme + "://" + toOurselves(a.receiver.Addr()) + "/cdr/" + a.beatToken
+			default:
+				return "" // not listening yet
+			}
+		}
 	}
 	if a.has(Store) {
 		stages = append(stages, heartbeat.StageStore)

@@ -27,7 +27,7 @@ const (
 
 // Deps are what a Monitor works with. A nil field leaves its stage out.
 type Deps struct {
-	// URL of the CDR listener with the heartbeat's own token; asked for at each beat, as the port may be known late. Nil: this instance sends none.
+	// URL of the CDR listener with the heartbeat's own token; asked for at each beat; empty until it listens. Nil: this instance sends none.
 	URL func() string
 	// Client posts; nil is a plain one. Its time-out bounds a beat.
 	Client *http.Client
@@ -113,6 +113,9 @@ func (m *Monitor) Run(ctx context.Context) error {
 		case <-beat.C:
 			m.beat(ctx)
 		case <-look.C:
+			if lag, _ := m.Lag(StageBus); lag > Every { // the listener opened late, or the last one was not taken: not a whole interval more
+				m.beat(ctx)
+			}
 			m.look(ctx)
 		}
 	}
@@ -123,8 +126,12 @@ func (m *Monitor) beat(ctx context.Context) {
 	if m.deps.URL == nil {
 		return
 	}
+	url := m.deps.URL()
+	if url == "" {
+		return
+	}
 	sent := m.deps.Now()
-	err := m.post(ctx)
+	err := m.post(ctx, url)
 	if err != nil {
 		m.deps.Log.Debug("heartbeat not taken", "error", err)
 		return
@@ -132,8 +139,8 @@ func (m *Monitor) beat(ctx context.Context) {
 	m.Reached(StageBus, sent)
 }
 
-func (m *Monitor) post(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.deps.URL(), strings.NewReader("<heartbeat/>"))
+func (m *Monitor) post(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("<heartbeat/>"))
 	if err != nil {
 		return err
 	}

@@ -454,7 +454,7 @@ func (f *factWriter) restore(ctx context.Context) error {
 func (f *factWriter) fillNeeds(ctx context.Context, records []cdr.SourcedRecord) error {
 	for needs := f.ledger.Needs(records); len(needs) > 0; needs = f.ledger.Needs(records) {
 		for _, group := range groupNeeds(needs) {
-			var history map[cdr.Object]storage.History
+			var history storage.History
 			err := f.w.retry(ctx, "history of facts", func(ctx context.Context) (err error) {
 				history, err = storage.LoadHistory(ctx, f.w.deps.Store, group)
 				return err
@@ -463,8 +463,8 @@ func (f *factWriter) fillNeeds(ctx context.Context, records []cdr.SourcedRecord)
 				return err
 			}
 			for _, object := range group {
-				h := history[object]
-				f.ledger.Restore(object, h.Records, h.Facts)
+				f.ledger.Restore(object, history.Records, history.Facts)
+				history = storage.History{} // the first took in all of it
 			}
 		}
 	}
