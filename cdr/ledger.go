@@ -77,6 +77,16 @@ type objectState struct {
 	started      time.Time
 }
 
+// begins tells whether a Start record of the object is known.
+func (o *objectState) begins() bool {
+	for _, r := range o.records {
+		if starts(r.Type) {
+			return true
+		}
+	}
+	return false
+}
+
 // handedOut is what is left of a row that was handed out: enough to tell a change and to bury it.
 type handedOut struct {
 	is      bool
@@ -94,6 +104,7 @@ type handedOut struct {
 //		for each: load its stored records and rows; l.Restore(need, records, rows)
 //	}
 //	for each record: l.Add(record)
+//	Needs(nil), load and Restore as above: a record may show that another session is over
 //	facts := l.Changed(now)   // write them, sessions last; then acknowledge
 //	l.Forget(now)
 //
@@ -101,34 +112,37 @@ type handedOut struct {
 type Ledger struct {
 	settings Settings
 	sessions map[uuid.UUID]*sessionState
-	newest   map[bridgeKey]uuid.UUID // latest session of each bridge, by first record time
+	highest  map[uuid.UUID]int64 // index up to which the store was seen to have records of a session, beyond what its row says
 	objects  map[Object]*objectState
 	dirty    map[Object]bool
-	wanted   map[Object]bool // named by what was restored, not yet held
-	findings []Finding
-	asOf     time.Time
-	seed     maphash.Seed
+	// unstarted were forgotten before a Start record of theirs came: such a record is not the first that the store hears of them.
+	unstarted map[Object]bool
+	wanted    map[Object]bool // named by what was restored, not yet held
+	findings  []Finding
+	asOf      time.Time
+	seed      maphash.Seed
 	// sweepAt is when an open object may next time out.
 	sweepAt time.Time
 }
 
 // NewLedger makes an empty ledger.
 func NewLedger(s Settings) *Ledger {
-	return &Ledger{settings: s, sessions: map[uuid.UUID]*sessionState{}, newest: map[bridgeKey]uuid.UUID{},
-		objects: map[Object]*objectState{}, dirty: map[Object]bool{}, wanted: map[Object]bool{}, seed: maphash.MakeSeed()}
+	return &Ledger{settings: s, sessions: map[uuid.UUID]*sessionState{}, highest: map[uuid.UUID]int64{},
+		objects: map[Object]*objectState{}, dirty: map[Object]bool{}, wanted: map[Object]bool{}, unstarted: map[Object]bool{}, seed: maphash.MakeSeed()}
 }
 
-// RestoreSessions takes the stored session rows. Sessions are small and are never forgotten.
-func (l *Ledger) RestoreSessions(rows []Session) {
+// RestoreSessions takes the stored session rows, and for each session the highest index among its stored records: after a crash that may be more
+// than its row says, and a start up to it is not the first that the store hears of its object. Sessions are small and are never forgotten.
+func (l *Ledger) RestoreSessions(rows []Session, highest map[uuid.UUID]int64) {
+	for id, index := range highest {
+		l.note(id, index)
+	}
 	for _, row := range rows {
 		s := restoreSession(row)
 		l.sessions[row.ID] = s
 		if !row.Superseded {
 			l.wanted[Object{Session: row.ID, Kind: KindUnfinished}] = true
 		}
-	}
-	for id := range l.sessions {
-		l.rank(id)
 	}
 }
 
@@ -151,6 +165,17 @@ func objectOf(r Record) (Object, bool) {
 	}
 	return o, true
 }
+
+// CallID is the call that a record is about or names, zero if none.
+func (r Record) CallID() uuid.UUID {
+	if r.Call != nil {
+		return r.ID
+	}
+	return callOf(r)
+}
+
+// FeederID is the call leg by which a recording or stream says it is fed, zero if none.
+func (r Record) FeederID() uuid.UUID { return feederOf(r) }
 
 // callOf is the call that a record of another object names, zero if none.
 func callOf(r Record) uuid.UUID {
@@ -185,7 +210,8 @@ func starts(t Type) bool {
 // restored for the ledger to go on where a former one stopped. Objects are asked for once: after Restore (also with nothing
 // stored) they are held. What to load for each:
 //
-//	KindLeg, KindRecording, KindStream: the stored records of the session with that id.
+//	KindRecording, KindStream: the stored records of the session with that id.
+//	KindLeg: the same, and all records of the recordings and streams that name the leg.
 //	KindCall: those that name the call (own id, call of a leg, recording or stream), and all records of the legs, recordings and streams found so.
 //	KindUnfinished: for each call, leg, recording or stream of the session with such an end: as above, all in one Restore.
 func (l *Ledger) Needs(records []SourcedRecord) []Object {
@@ -202,11 +228,14 @@ func (l *Ledger) Needs(records []SourcedRecord) []Object {
 		s := l.sessions[r.Session]
 		known := s != nil && s.knows(r.CorrelatorIndex)
 		inOrder := s == nil || r.CorrelatorIndex > s.last()
+		if highest, some := l.highest[r.Session]; some && r.CorrelatorIndex <= highest {
+			inOrder = false
+		}
 		if s != nil && s.row.Superseded && !s.unfinishedHeld && !known {
 			needs[Object{Session: r.Session, Kind: KindUnfinished}] = true
 		}
 		if l.objects[o] == nil && !begun[o] {
-			if starts(r.Type) && inOrder {
+			if starts(r.Type) && inOrder && !l.unstarted[o] {
 				begun[o] = true
 			} else if !known {
 				needs[o] = true
@@ -241,6 +270,7 @@ func (l *Ledger) Restore(o Object, records []SourcedRecord, stored Facts) {
 		l.hold(o)
 	}
 	for _, r := range records {
+		l.note(r.Session, r.CorrelatorIndex)
 		l.take(r)
 	}
 	for _, row := range stored.Calls {
@@ -254,6 +284,13 @@ func (l *Ledger) Restore(o Object, records []SourcedRecord, stored Facts) {
 	}
 	for _, row := range stored.Streams {
 		l.stored(Object{row.Session, KindStream, row.ID}, row, row.Start, uuid.Nil, row.Version)
+	}
+}
+
+// note remembers up to which index the store has records of a session.
+func (l *Ledger) note(session uuid.UUID, index int64) {
+	if known, ok := l.highest[session]; !ok || index > known {
+		l.highest[session] = index
 	}
 }
 
@@ -279,6 +316,7 @@ func (l *Ledger) hold(o Object) *objectState {
 	if state == nil {
 		state = &objectState{Object: o, records: map[int64]SourcedRecord{}, calls: map[Object]bool{}, members: map[Object]bool{}, fed: map[Object]bool{}, feeders: map[Object]bool{}}
 		l.objects[o] = state
+		delete(l.unstarted, o)
 	}
 	state.touched = l.asOf
 	l.dirty[o] = true
@@ -336,7 +374,7 @@ func (l *Ledger) Add(r SourcedRecord) (isNew bool) {
 		s.dirty = true
 		return false
 	}
-	lastTime := s.row.LastTime
+	firstTime, lastTime, bridge := s.row.FirstTime, s.row.LastTime, s.bridge()
 	s.learn(r.Header)
 	// Where a session carries two GUIDs the lower one decides, so that order does not.
 	if r.CallBridge != uuid.Nil && (s.row.BridgeID == uuid.Nil || bytes.Compare(r.CallBridge[:], s.row.BridgeID[:]) < 0) {
@@ -348,9 +386,14 @@ func (l *Ledger) Add(r SourcedRecord) (isNew bool) {
 		s.row.Source, s.row.SourceCluster = r.Source, r.Cluster
 		l.touchSession(r.Session)
 	}
-	l.rank(r.Session)
+	if s.row.Records == 1 || !s.row.FirstTime.Equal(firstTime) || s.bridge() != bridge {
+		l.rank(s.bridge())
+		if s.bridge() != bridge {
+			l.rank(bridge)
+		}
+	}
 	if s.row.Superseded && s.row.LastTime.After(lastTime) {
-		l.touchSession(r.Session) // what was closed by the new session ends later
+		l.reopen(r.Session) // what was closed by the new session ends later
 	}
 	l.take(r)
 	// What the store has of this call was asked for by Needs, or it begins here.
@@ -385,30 +428,27 @@ func (l *Ledger) judge(s *sessionState, r SourcedRecord) {
 	}
 }
 
-// rank finds the latest session of the bridge of a session; the others are superseded by it.
-func (l *Ledger) rank(id uuid.UUID) {
-	s := l.sessions[id]
-	newestID, ok := l.newest[s.bridge()]
-	if !ok {
-		l.newest[s.bridge()] = id
-		return
+// rank finds the latest session of a bridge, by its first record; the others are superseded by it.
+func (l *Ledger) rank(bridge bridgeKey) {
+	var latest *sessionState
+	for _, s := range l.sessions {
+		if s.bridge() == bridge && (latest == nil || cmp.Or(s.row.FirstTime.Compare(latest.row.FirstTime), bytes.Compare(s.row.ID[:], latest.row.ID[:])) > 0) {
+			latest = s
+		}
 	}
-	if newestID == id {
-		return
+	for _, s := range l.sessions {
+		if superseded := s != latest; s.bridge() == bridge && s.row.Superseded != superseded {
+			s.row.Superseded, s.dirty = superseded, true
+			l.reopen(s.row.ID)
+		}
 	}
-	newest := l.sessions[newestID]
-	later, earlier, laterID, earlierID := s, newest, id, newestID
-	if cmp.Or(s.row.FirstTime.Compare(newest.row.FirstTime), bytes.Compare(id[:], newestID[:])) < 0 {
-		later, earlier, laterID, earlierID = newest, s, newestID, id
-	}
-	l.newest[s.bridge()] = laterID
-	if !earlier.row.Superseded {
-		earlier.row.Superseded, earlier.dirty = true, true
-		l.touchSession(earlierID)
-	}
-	if later.row.Superseded { // an earlier record showed that it began later than the one thought newest
-		later.row.Superseded, later.dirty = false, true
-		l.touchSession(laterID)
+}
+
+// reopen marks everything of a session whose end was inferred to be looked at again; what was forgotten of it is asked for by Needs.
+func (l *Ledger) reopen(id uuid.UUID) {
+	l.touchSession(id)
+	if !l.sessions[id].unfinishedHeld {
+		l.wanted[Object{Session: id, Kind: KindUnfinished}] = true
 	}
 }
 
@@ -578,6 +618,9 @@ func (l *Ledger) Forget(asOf time.Time) int {
 		for _, o := range family {
 			if s := l.sessions[o.Session]; s != nil && (o.endHow == EndNewSession || o.endHow == EndOrphanTimeout) {
 				s.unfinishedHeld = false
+			}
+			if !o.begins() {
+				l.unstarted[o.Object] = true
 			}
 			delete(l.objects, o.Object)
 			dropped++

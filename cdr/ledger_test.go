@@ -113,7 +113,7 @@ func TestForgetAndRestore(t *testing.T) {
 	early := append(append([]SourcedRecord{}, records[:1]...), records[2:]...)
 	stored := Build(early, DefaultSettings(), asOf)
 	l := NewLedger(DefaultSettings())
-	l.RestoreSessions(stored.Sessions)
+	l.RestoreSessions(stored.Sessions, nil)
 	for range 10 {
 		needs := l.Needs([]SourcedRecord{late})
 		if len(needs) == 0 {

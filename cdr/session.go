@@ -79,7 +79,7 @@ func (s *sessionState) learn(h Header) {
 	s.dirty = true
 }
 
-// completeness computes the fields of the row that follow from the runs.
+// completeness computes the fields of the row that follow from the runs, for handing out: each call gives a higher version.
 func (s *sessionState) completeness() Session {
 	row := s.row
 	row.Gaps = []Gap{}
@@ -95,10 +95,9 @@ func (s *sessionState) completeness() Session {
 		row.Missing += gap.Count
 		row.ReportedMissing += gap.Reported
 	}
-	row.Version = 2 * uint64(row.Records+row.Duplicates)
-	if row.Superseded {
-		row.Version++
-	}
+	// More is known with each record; what else changes (a session may be superseded, and turn out not to be) must win over the row before.
+	s.row.Version = max(uint64(row.Records+row.Duplicates), s.row.Version+1)
+	row.Version = s.row.Version
 	return row
 }
 

@@ -75,26 +75,16 @@ type Record struct {
 	BridgeID        uuid.UUID `ch:"call_bridge_id"`
 	ObjectID        uuid.UUID `ch:"object_id"`
 	CallID          uuid.UUID `ch:"call_id"`
+	LegID           uuid.UUID `ch:"call_leg_id"`
 	BodyID          uuid.UUID `ch:"body_id"`
 	XML             string    `ch:"xml"`
 }
 
 // RecordRow is the stored row of a record; xml is the record element with its secrets masked.
 func RecordRow(r cdr.SourcedRecord, xml string) *Record {
-	call := uuid.Nil
-	switch {
-	case r.Call != nil:
-		call = r.ID
-	case r.Leg != nil:
-		call = r.Leg.Call
-	case r.Recording != nil:
-		call = r.Recording.Call
-	case r.Stream != nil:
-		call = r.Stream.Call
-	}
 	return &Record{
 		Session: r.Session, CorrelatorIndex: r.CorrelatorIndex, RecordIndex: r.RecordIndex, MissingBefore: r.Missing, Type: string(r.Type),
-		Time: r.Time, Received: r.Received, Source: r.Source, Cluster: r.Cluster, BridgeID: r.CallBridge, ObjectID: r.ID, CallID: call,
+		Time: r.Time, Received: r.Received, Source: r.Source, Cluster: r.Cluster, BridgeID: r.CallBridge, ObjectID: r.ID, CallID: r.CallID(), LegID: r.FeederID(),
 		BodyID: r.BodyID, XML: xml,
 	}
 }
@@ -151,6 +141,22 @@ func StoredSessions(ctx context.Context, conn driver.Conn) ([]cdr.Session, error
 	return rows, nil
 }
 
+// HighestIndices are the highest stored index of each session; after a crash it may be beyond what the session's row says.
+func HighestIndices(ctx context.Context, conn driver.Conn) (map[uuid.UUID]int64, error) {
+	var rows []struct {
+		Session uuid.UUID `ch:"session"`
+		Index   int64     `ch:"highest"`
+	}
+	if err := conn.Select(ctx, &rows, "SELECT session, max(correlator_index) AS highest FROM cdr_records_data GROUP BY session"); err != nil {
+		return nil, fmt.Errorf("query highest indices: %w", err)
+	}
+	highest := make(map[uuid.UUID]int64, len(rows))
+	for _, r := range rows {
+		highest[r.Session] = r.Index
+	}
+	return highest, nil
+}
+
 // History is what the store has of an object: its records, and its rows as they stand.
 type History struct {
 	Records []cdr.SourcedRecord
@@ -189,25 +195,19 @@ type loader struct {
 func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History, error) {
 	var h History
 	wanted := slices.Clone(others)
-	for part := range slices.Chunk(calls, idsPerQuery) {
-		var named []uuid.UUID
-		rows, err := l.conn.Query(l.with(ctx, "ids", part), "SELECT DISTINCT object_id FROM cdr_records_data WHERE session = {session:UUID} AND call_id IN {ids:Array(UUID)}")
-		if err != nil {
-			return h, fmt.Errorf("query objects of calls: %w", err)
-		}
-		for rows.Next() {
-			var id uuid.UUID
-			if err := rows.Scan(&id); err != nil {
-				rows.Close() //nolint:errcheck // the scan's error tells more
-				return h, fmt.Errorf("read objects of calls: %w", err)
+	for _, link := range []struct {
+		column string
+		ids    []uuid.UUID
+	}{{"call_id", calls}, {"call_leg_id", others}} {
+		for part := range slices.Chunk(link.ids, idsPerQuery) {
+			named, err := l.named(ctx, link.column, part)
+			if err != nil {
+				return h, err
 			}
-			named = append(named, id)
+			wanted = append(wanted, named...)
 		}
-		if err := rows.Close(); err != nil {
-			return h, fmt.Errorf("read objects of calls: %w", err)
-		}
-		wanted = append(append(wanted, part...), named...)
 	}
+	wanted = append(wanted, calls...)
 	for part := range slices.Chunk(wanted, idsPerQuery) {
 		var records []Record
 		err := l.conn.Select(l.with(ctx, "ids", part), &records,
@@ -227,6 +227,22 @@ func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History
 		}
 	}
 	return h, nil
+}
+
+// named lists the objects whose records name one of the ids in a column.
+func (l loader) named(ctx context.Context, column string, ids []uuid.UUID) ([]uuid.UUID, error) {
+	var rows []struct {
+		ID uuid.UUID `ch:"object_id"`
+	}
+	query := "SELECT DISTINCT object_id FROM cdr_records_data WHERE session = {session:UUID} AND " + column + " IN {ids:Array(UUID)}"
+	if err := l.conn.Select(l.with(ctx, "ids", ids), &rows, query); err != nil {
+		return nil, fmt.Errorf("query objects by %s: %w", column, err)
+	}
+	list := make([]uuid.UUID, len(rows))
+	for i, r := range rows {
+		list[i] = r.ID
+	}
+	return list, nil
 }
 
 // idsPerQuery keeps a parameter below what a query may carry.

@@ -37,6 +37,7 @@ CREATE TABLE cdr_records_data
     call_bridge_id    UUID                   COMMENT 'GUID of the sending bridge (records/@callBridge); zero where not sent',
     object_id         UUID                   COMMENT 'Id of the call, call leg, recording or streaming that the record is about; zero where none',
     call_id           UUID                   COMMENT 'Call that the record names, or is about; zero where none',
+    call_leg_id       UUID                   COMMENT 'Call leg that feeds the recorder or streamer, as a recording or streaming names it; zero where none',
     body_id           UUID                   COMMENT 'Body that brought it first',
     xml               String                 COMMENT 'The record element; stream keys are masked' CODEC(ZSTD(3)),
     INDEX by_object object_id TYPE bloom_filter(0.01) GRANULARITY 1,

@@ -386,6 +386,9 @@ func (f *factWriter) flush(ctx context.Context) error {
 	for i := range records {
 		fresh[i] = f.ledger.Add(records[i])
 	}
+	if err := f.fillNeeds(ctx, nil); err != nil { // a record may have shown that another session is over
+		return err
+	}
 	now := f.w.now()
 	facts := f.ledger.Changed(now)
 	if err := f.store(ctx, facts); err != nil {
@@ -438,14 +441,18 @@ func pointers[T any](rows []T) []any {
 // restore fills a fresh ledger with what was open when the former one ended.
 func (f *factWriter) restore(ctx context.Context) error {
 	var sessions []cdr.Session
+	var highest map[uuid.UUID]int64
 	err := f.w.retry(ctx, "sessions", func(ctx context.Context) (err error) {
-		sessions, err = storage.StoredSessions(ctx, f.w.deps.Store)
+		if sessions, err = storage.StoredSessions(ctx, f.w.deps.Store); err != nil {
+			return err
+		}
+		highest, err = storage.HighestIndices(ctx, f.w.deps.Store)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	f.ledger.RestoreSessions(sessions)
+	f.ledger.RestoreSessions(sessions, highest)
 	f.w.deps.Observer.FactsStored(cdr.Facts{Sessions: sessions})
 	return f.fillNeeds(ctx, nil)
 }
