@@ -8,11 +8,14 @@ type Day string
 // DayOf is the day of a time zone in which an instant lies.
 func DayOf(t time.Time, zone *time.Location) Day { return Day(t.In(zone).Format(time.DateOnly)) }
 
-// Start is the first instant of the day in a time zone. Where the clock skips midnight it is the first instant after.
+// Start is the first instant of the day in a time zone; where the clock skips midnight it is the instant of the change.
 func (d Day) Start(zone *time.Location) time.Time {
 	t, err := time.ParseInLocation(time.DateOnly, string(d), zone)
 	if err != nil {
 		return time.Time{}
+	}
+	if DayOf(t, zone) < d { // Go reads a midnight that does not exist as the hour before
+		_, t = t.ZoneBounds()
 	}
 	return t.UTC()
 }

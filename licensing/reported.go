@@ -39,18 +39,12 @@ type Bin struct {
 	Hosts int
 }
 
-// SMPSixths is the shared licenses in sixths, rounded up from thousandths only where the sum over servers came out a hair low
-// (three times 0.33 is one call): to the next whole sixth within the tolerance of hosts × 0.01.
-func (b Bin) SMPSixths() int64 { return roundUp(b.SMP6000, 1000, int64(b.Hosts)*10*6) }
+// SMPSixths is the shared licenses in sixths. The true sum over servers is a whole number of sixths; what is counted differs from it by the two decimals
+// of each server's counts (three times 0.33 is one call), so the nearest whole number is it: for certain up to 12 servers, and nearly so up to 24.
+func (b Bin) SMPSixths() int64 { return nearest(b.SMP6000) }
 
-// roundUp divides by unit, rounding up unless the rest is within the tolerance above a whole number.
-func roundUp(value, unit, tolerance int64) int64 {
-	whole, rest := value/unit, value%unit
-	if rest > min(tolerance, unit/2) {
-		whole++
-	}
-	return whole
-}
+// nearest is thousandths as a whole number, halves up.
+func nearest(thousandths int64) int64 { return (thousandths + 500) / 1000 }
 
 // Bins sums the snapshots of a pool's servers by five minutes, oldest first. Of two snapshots of one server in a bin the larger of each count stands
 // (drift may put two into one).
@@ -137,9 +131,12 @@ func (p *Peak) see(value int64, at time.Time) {
 // ReportedDay is what the servers of a pool counted in one license day.
 type ReportedDay struct {
 	Day Day
-	// Bins that were counted, of Expected in the day (276 to 300 where clocks change). A day with fewer is partial: its peaks may be too low.
-	Bins, Expected int
-	// SMP in sixths; PMP and Recording (recordings and streams together) in whole licenses, rounded up within the tolerance of sums.
+	// Complete: every server that counts for the pool counted all through the day. Otherwise the peaks may be too low.
+	Complete bool
+	// Hosts is how many servers counted on the day, GapSeconds the time for which some of them did not, summed over servers.
+	Hosts      int
+	GapSeconds int64
+	// SMP in sixths; PMP and Recording (recordings and streams together) in whole licenses.
 	SMP, PMP, Recording Peak
 	// Recordings and Streams are the split of Recording at its peak; Streaming is streams alone.
 	Recordings, Streams int64
@@ -148,24 +145,24 @@ type ReportedDay struct {
 	PMPAssigned *int64
 }
 
-// Complete tells whether every five minutes of the day were counted.
-func (d ReportedDay) Complete() bool { return d.Bins >= d.Expected }
+// LongestPause is the longest time between two snapshots of a server that counted all the while: five minutes, some seconds of drift, and a margin.
+// Bins alone cannot tell: with drift a healthy server skips one now and then.
+const LongestPause = 450 * time.Second
 
-// ReportedDays cuts bins into license days of a time zone; a day without any bin is not in the result.
-func ReportedDays(bins []Bin, zone *time.Location) []ReportedDay {
+// ReportedDays cuts snapshots into license days of a time zone. A day without any snapshot is not in the result. Give snapshots from LongestPause before the
+// first day to LongestPause after the last, or these days look incomplete.
+func ReportedDays(snapshots []Snapshot, zone *time.Location) []ReportedDay {
 	days := map[Day]*ReportedDay{}
-	for _, b := range bins {
+	for _, b := range Bins(snapshots) {
 		day := DayOf(b.Start, zone)
 		d := days[day]
 		if d == nil {
-			d = &ReportedDay{Day: day, Expected: int(day.End(zone).Sub(day.Start(zone)) / (BinSeconds * time.Second))}
+			d = &ReportedDay{Day: day}
 			days[day] = d
 		}
-		tolerance := int64(b.Hosts) * 10
-		d.Bins++
 		d.SMP.see(b.SMPSixths(), b.Start)
-		d.PMP.see(roundUp(b.PMP, 1000, tolerance), b.Start)
-		recordings, streams := roundUp(b.Recording, 1000, tolerance), roundUp(b.Streaming, 1000, tolerance)
+		d.PMP.see(nearest(b.PMP), b.Start)
+		recordings, streams := nearest(b.Recording), nearest(b.Streaming)
 		if d.Recording.At.IsZero() || recordings+streams > d.Recording.Value {
 			d.Recordings, d.Streams = recordings, streams
 		}
@@ -173,10 +170,61 @@ func ReportedDays(bins []Bin, zone *time.Location) []ReportedDay {
 		d.Streaming.see(streams, b.Start)
 		d.PMPAssigned = maxKnown(d.PMPAssigned, b.PMPAssigned)
 	}
+	times := map[[2]string][]time.Time{} // by cluster and host
+	for _, s := range snapshots {
+		host := [2]string{s.Cluster, s.Host}
+		times[host] = append(times[host], s.Time)
+	}
 	list := make([]ReportedDay, 0, len(days))
-	for _, d := range days {
+	for day, d := range days {
+		start, end := day.Start(zone), day.End(zone)
+		for _, counted := range times {
+			present, gap := coverage(counted, start, end)
+			if present {
+				d.Hosts++
+			}
+			d.GapSeconds += int64(gap / time.Second)
+		}
+		d.Complete = d.GapSeconds == 0
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b ReportedDay) int { return cmp.Compare(a.Day, b.Day) })
 	return list
+}
+
+// coverage tells whether a server counted in [start, end) and for how long of it it did not. A server that never counts again after the day began
+// without it has been retired, and is not missed.
+func coverage(times []time.Time, start, end time.Time) (present bool, gap time.Duration) {
+	times = slices.Clone(times)
+	slices.SortFunc(times, time.Time.Compare)
+	if !times[len(times)-1].After(start) {
+		return false, 0
+	}
+	last := start.Add(-LongestPause) // as if unknown before: an entry within the pause of the day's start covers it
+	for _, t := range times {
+		from, to := last, t
+		last = t
+		if t.Before(start) {
+			continue
+		}
+		if t.Before(end) {
+			present = true
+		}
+		if to.Sub(from) > LongestPause {
+			if from.Before(start) {
+				from = start
+			}
+			if to.After(end) {
+				to = end
+			}
+			gap += max(0, to.Sub(from))
+		}
+		if !t.Before(end) {
+			return present, gap
+		}
+	}
+	if end.Sub(last) > LongestPause {
+		gap += end.Sub(last)
+	}
+	return present, gap
 }

@@ -95,9 +95,9 @@ type ReportedUse struct {
 	Recordings    int64     `json:"recordings"`
 	Streams       int64     `json:"streams"`
 	StreamingPeak int64     `json:"streaming_peak"`
-	// Bins counted, of Expected in the day; with fewer the peaks may be too low.
-	Bins     int `json:"bins"`
-	Expected int `json:"bins_expected"`
+	// Hosts that counted; for GapSeconds, summed over them, one did not, so that the peaks may be too low.
+	Hosts      int   `json:"hosts"`
+	GapSeconds int64 `json:"gap_seconds"`
 }
 
 // Overage is the way to enforcement (capacities page §4, Compliance). Days and what follows from it are nil until our own figures are computed.
@@ -131,7 +131,7 @@ func NewLicense(in LicenseInput) License {
 	r := License{Pool: in.Pool, From: in.From.UTC(), To: in.To.UTC(), DayBoundary: in.Zone.String(), GeneratedAt: in.GeneratedAt.UTC(),
 		Completeness: in.Completeness, Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: 90}}
 	reported := map[licensing.Day]licensing.ReportedDay{}
-	for _, d := range licensing.ReportedDays(licensing.Bins(in.Snapshots), in.Zone) {
+	for _, d := range licensing.ReportedDays(in.Snapshots, in.Zone) {
 		reported[d.Day] = d
 	}
 	for _, day := range licensing.Days(in.From, in.To, in.Zone) {
@@ -140,13 +140,13 @@ func NewLicense(in LicenseInput) License {
 			row.SMP.Entitled, row.PMP.Entitled, row.Recording.Entitled = e.SMP, e.PMP, e.Recording
 		}
 		if d, ok := reported[day]; ok {
-			row.Complete = d.Complete()
+			row.Complete = d.Complete
 			row.PMP.Assigned = d.PMPAssigned
 			row.Reported = &ReportedUse{
 				SMPPeakSixths: d.SMP.Value, SMPPeak: licenses(d.SMP.Value), SMPAt: d.SMP.At,
 				PMPPeak: d.PMP.Value, PMPAt: d.PMP.At, PMPAssigned: d.PMPAssigned,
 				RecordingPeak: d.Recording.Value, RecordingAt: d.Recording.At, Recordings: d.Recordings, Streams: d.Streams,
-				StreamingPeak: d.Streaming.Value, Bins: d.Bins, Expected: d.Expected,
+				StreamingPeak: d.Streaming.Value, Hosts: d.Hosts, GapSeconds: d.GapSeconds,
 			}
 			if peak := licenses(d.SMP.Value); r.Reported.SMPPeak == nil || peak > *r.Reported.SMPPeak {
 				r.Reported.SMPPeak = &peak
@@ -173,7 +173,7 @@ func (r License) WriteCSV(w io.Writer) error {
 	header := []string{"pool", "day", "complete", "smp_peak_sixths", "smp_peak", "smp_at", "smp_entitled", "smp_over",
 		"pmp_peak", "pmp_at", "pmp_assigned", "pmp_entitled", "pmp_over",
 		"recording_peak", "recording_at", "recording_entitled", "recording_over", "recordings", "streams", "streaming_peak", "streaming_at", "overage",
-		"reported_smp_peak_sixths", "reported_smp_peak", "reported_smp_at", "reported_pmp_peak", "reported_recording_peak", "reported_bins", "reported_bins_expected"}
+		"reported_smp_peak_sixths", "reported_smp_peak", "reported_smp_at", "reported_pmp_peak", "reported_recording_peak", "reported_hosts", "reported_gap_seconds"}
 	if err := out.Write(header); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (r License) WriteCSV(w io.Writer) error {
 			cell(d.Recording.Peak), cell(d.Recording.At), cell(d.Recording.Entitled), cell(d.Recording.Over), cell(d.Recording.Recordings), cell(d.Recording.Streams),
 			cell(d.Streaming.Peak), cell(d.Streaming.At), cell(d.Overage)}
 		if p := d.Reported; p != nil {
-			line = append(line, cell(&p.SMPPeakSixths), cell(&p.SMPPeak), cell(&p.SMPAt), cell(&p.PMPPeak), cell(&p.RecordingPeak), cell(&p.Bins), cell(&p.Expected))
+			line = append(line, cell(&p.SMPPeakSixths), cell(&p.SMPPeak), cell(&p.SMPAt), cell(&p.PMPPeak), cell(&p.RecordingPeak), cell(&p.Hosts), cell(&p.GapSeconds))
 		} else {
 			line = append(line, make([]string, 7)...)
 		}

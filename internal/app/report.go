@@ -44,7 +44,7 @@ func LicenseReport(ctx context.Context, c config.Config, pool config.LicensePool
 		defer conn.Close() //nolint:errcheck // only read from
 		q := storage.NewQueries(conn)
 		period := storage.Period{From: from, To: to}
-		snapshots, err := q.LicenseSnapshots(ctx, clustersOf(c, pool.Name), period)
+		snapshots, err := q.LicenseSnapshots(ctx, clustersOf(c, pool.Name), storage.Period{From: from.Add(-licensing.LongestPause), To: to.Add(licensing.LongestPause)})
 		if err != nil {
 			return err
 		}
