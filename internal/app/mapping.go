@@ -41,6 +41,7 @@ func engineConfig(c config.Config, command []string) engine.Config {
 	out.DataDir = c.DataDir
 	out.Listen = c.ClickHouse.Listen
 	out.Command = command
+	out.Readers.Database = databaseName
 	return out
 }
 

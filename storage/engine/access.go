@@ -23,6 +23,8 @@ type ReaderLimits struct {
 	Result uint64 `json:"result"`
 	// Threads of one statement.
 	Threads int `json:"threads"`
+	// Database that a statement runs in when it names none and the database exists; empty means ClickHouse's own default.
+	Database string `json:"database"`
 }
 
 // DefaultReaderLimits suit a machine of 2 cores and 24 GB.

@@ -4,5 +4,5 @@ ENGINE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bridgewatch/engine
 ENGINE_LIBRARY := $(ENGINE_CACHE)/$(ENGINE_VERSION)/libchdb.so
 
 .PHONY: engine
-engine: ## fetch the embedded ClickHouse, once (about 150 MB)
+engine: ## fetch the embedded ClickHouse, once (566 MB unpacked)
 	@test -f '$(ENGINE_LIBRARY)' || bash storage/engine/npm/install.sh '$(ENGINE_CACHE)' '$(ENGINE_VERSION)'

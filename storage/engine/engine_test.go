@@ -220,6 +220,13 @@ func TestReadersOnlyRead(t *testing.T) {
 			t.Errorf("a reader lifted %s from %s to %s", name, want, text)
 		}
 	}
+	if status, text := ask("SELECT 1", url.Values{"readonly": {"0"}, "max_memory_usage": {"0"}}); status == http.StatusOK {
+		t.Errorf("a reader may lift readonly in the address: %s", text)
+	}
+	var synced string
+	if err := owner.QueryRow(t.Context(), "SELECT value FROM system.merge_tree_settings WHERE name = 'fsync_after_insert'").Scan(&synced); err != nil || synced != "1" {
+		t.Errorf("fsync_after_insert = %q, %v; an acknowledged insert must be on the disk", synced, err)
+	}
 	var n uint64
 	if err := owner.QueryRow(t.Context(), "SELECT count() FROM t").Scan(&n); err != nil || n != 1 {
 		t.Errorf("afterwards the table has %d rows, %v; want 1", n, err)

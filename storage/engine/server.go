@@ -182,6 +182,12 @@ func (s *server) configure(conn *connection, req *request, tag string) error {
 			return err
 		}
 	}
+	if req.database == "" && req.access != accessOwner && s.limits.Database != "" {
+		// Before the first migration there is no such database; the statement then says itself what it misses.
+		if err := conn.use(s.limits.Database); err != nil {
+			s.log.Debug("the readers' database cannot be used", "err", err)
+		}
+	}
 	asked := req.settings
 	if req.access != accessOwner {
 		var err error
