@@ -1,10 +1,14 @@
 package cdr
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/xml"
+	"strings"
+)
 
-// MaskSecrets replaces what stands in secret fields (streamUrl: it holds the stream key) of a body or record, so that the raw text
-// can be stored. It returns b itself if there is nothing to mask. It works on the text, so it also reaches bodies that are not XML;
-// a field without an end loses all that follows in b.
+// MaskSecrets replaces what is secret in a body or record (streamUrl: all but scheme and host, as it holds the stream key), so that the raw text
+// can be stored. A masked record decodes to what the record itself decodes to. It returns b itself if there is nothing to mask. It works on the text,
+// so it also reaches bodies that are not XML; a field without an end loses all that follows in b.
 func MaskSecrets(b []byte) []byte {
 	var out []byte
 	rest := b
@@ -16,7 +20,7 @@ func MaskSecrets(b []byte) []byte {
 			}
 			return append(out, rest...)
 		}
-		out = append(append(out, rest[:from]...), masked...)
+		out = append(append(out, rest[:from]...), maskedText(rest[from:to])...)
 		rest = rest[to:]
 	}
 }
@@ -78,12 +82,31 @@ func secretSpan(b []byte) (from, to int) {
 				}
 			}
 		}
-		if string(bytes.TrimSpace(b[from:to])) == masked || len(bytes.TrimSpace(b[from:to])) == 0 {
+		if raw := bytes.TrimSpace(b[from:to]); len(raw) == 0 || string(raw) == maskedText(raw) {
 			at = to
 			continue
 		}
 		return from, to
 	}
+}
+
+// maskedText is what may be kept of the raw XML text of a stream's URL.
+func maskedText(raw []byte) string {
+	var value struct {
+		Text string `xml:",chardata"`
+	}
+	text := string(raw)
+	if strings.ContainsAny(text, "<&") { // character references, CDATA sections, comments
+		if err := xml.Unmarshal([]byte("<x>"+text+"</x>"), &value); err != nil {
+			return masked
+		}
+		text = value.Text
+	}
+	var out strings.Builder
+	if err := xml.EscapeText(&out, []byte(maskStreamURL(strings.TrimSpace(text)))); err != nil {
+		return masked
+	}
+	return out.String()
 }
 
 // indexFold finds an ASCII word in lower case, whatever the case in b.

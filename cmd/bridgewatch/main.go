@@ -30,6 +30,8 @@ type cli struct {
 	Serve         serveCmd         `cmd:"" help:"The pipeline against real Call Bridges."`
 	Check         checkCmd         `cmd:"" help:"Validate a configuration, then reach every bridge, NATS and ClickHouse."`
 	Report        reportCmd        `cmd:"" help:"Reports over a period."`
+	Import        importCmd        `cmd:"" help:"Feed captured CDR bodies through the pipeline."`
+	Replay        replayCmd        `cmd:"" help:"Make facts anew from the raw bodies of a period and print what changes."`
 	Sql           sqlCmd           `cmd:"" name:"sql" help:"Run a query on the configured store."`
 	Rules         rulesCmd         `cmd:"" help:"Print the Prometheus rules."`
 	Dashboards    dashboardsCmd    `cmd:"" help:"Write the Grafana dashboards as JSON."`

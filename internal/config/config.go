@@ -6,6 +6,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -340,4 +341,11 @@ func (c *Config) Pool(name string) (LicensePool, bool) {
 		}
 	}
 	return LicensePool{}, false
+}
+
+// HasBridge tells whether a Call Bridge of that name is configured; names are unique over all clusters.
+func (c Config) HasBridge(name string) bool {
+	return slices.ContainsFunc(c.Clusters, func(k Cluster) bool {
+		return slices.ContainsFunc(k.Bridges, func(b Bridge) bool { return b.Name == name })
+	})
 }

@@ -153,6 +153,19 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// Served tells whether a process serves the embedded bus of a data folder at this moment.
+func Served(dataDir string) bool {
+	if _, err := os.Stat(dataDir); err != nil {
+		return false
+	}
+	lock, err := lockDir(dataDir)
+	if err != nil {
+		return errors.Is(err, errInUse)
+	}
+	lock.Close()
+	return false
+}
+
 func writeSite(path string, s site) error {
 	data, err := json.Marshal(s)
 	if err != nil {

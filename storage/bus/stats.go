@@ -218,3 +218,36 @@ func (b *Bus) hasRoom() error {
 	}
 	return nil
 }
+
+// WaitStored waits until everything that lies in a stream at this moment was stored by a writer. progress, where given, is told how many messages are left.
+func (b *Bus) WaitStored(ctx context.Context, name Stream, progress func(left uint64)) error {
+	js, _, err := b.conn()
+	if err != nil {
+		return err
+	}
+	var last uint64
+	for first := true; ; first = false {
+		stream, err := js.Stream(ctx, string(name))
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w: stream %s: %w", ErrUnavailable, name, err)
+		}
+		state := stream.CachedInfo().State
+		if first {
+			last = state.LastSeq
+		}
+		if state.Msgs == 0 || state.FirstSeq > last {
+			return nil
+		}
+		if progress != nil {
+			progress(last - state.FirstSeq + 1)
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -379,11 +379,15 @@ func (f *factWriter) flush(ctx context.Context) error {
 	if err := f.w.insert(ctx, storage.Records, rows); err != nil {
 		return err
 	}
+	f.recall()
 	if err := f.fillNeeds(ctx, records); err != nil {
 		return err
 	}
 	fresh := make([]bool, len(records))
-	for i := range records {
+	for i, r := range f.chunk {
+		if r.replayed && f.ledger.Knows(r.Session, r.CorrelatorIndex) {
+			continue // a replay is no second delivery
+		}
 		fresh[i] = f.ledger.Add(records[i])
 	}
 	if err := f.fillNeeds(ctx, nil); err != nil { // a record may have shown that another session is over
@@ -409,6 +413,17 @@ func (f *factWriter) flush(ctx context.Context) error {
 	clear(f.chunk) // the records may be large; let them go
 	f.chunk = f.chunk[:0]
 	return nil
+}
+
+// recall has the facts of records that were fed again made anew.
+func (f *factWriter) recall() {
+	var again []cdr.SourcedRecord
+	for _, r := range f.chunk {
+		if r.replayed {
+			again = append(again, r.SourcedRecord)
+		}
+	}
+	f.ledger.Recall(again)
 }
 
 // store writes facts: sessions last, as a later start is restored from them.
