@@ -8,18 +8,9 @@ func (l *Ledger) Knows(session uuid.UUID, correlatorIndex int64) bool {
 	return s != nil && s.knows(correlatorIndex)
 }
 
-// Recall has what the records are about made anew, known and held as they may be: Needs then names all of it, and after Restore Changed hands out
-// the rows that differ from those stored. It is how a better decoder is run over the past.
-func (l *Ledger) Recall(records []SourcedRecord) {
-	for _, r := range records {
-		if !l.Knows(r.Session, r.CorrelatorIndex) {
-			continue // a new record makes its objects be looked at by itself
-		}
-		for _, o := range ObjectsOf(r.Record) {
-			l.wanted[o] = true
-		}
-	}
-}
+// Recall has an object made anew, held as it may be: Needs then names it, and after Restore Changed hands out its row if that differs from the one stored.
+// It is how a better decoder is run over the past.
+func (l *Ledger) Recall(o Object) { l.wanted[o] = true }
 
 // Retake puts records that are known in place of what was restored.
 func (l *Ledger) Retake(records []SourcedRecord) {

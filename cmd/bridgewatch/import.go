@@ -60,7 +60,7 @@ func (i importCmd) Run(ctx context.Context, std streams, log *slog.Logger) error
 		}})
 	}
 	line.clear()
-	if done.Bodies > 0 {
+	if err == nil || done.Bodies > 0 {
 		fmt.Fprintf(std.out, "%d bodies, %d records in %s", done.Bodies, done.Records, time.Since(began).Round(time.Millisecond))
 		if done.Faulty > 0 {
 			fmt.Fprintf(std.out, "; %d bodies not wholly understood: see the table cdr_quarantine", done.Faulty)

@@ -417,13 +417,13 @@ func (f *factWriter) flush(ctx context.Context) error {
 
 // recall has the facts of records that were fed again made anew.
 func (f *factWriter) recall() {
-	var again []cdr.SourcedRecord
 	for _, r := range f.chunk {
-		if r.replayed {
-			again = append(again, r.SourcedRecord)
+		if r.replayed && f.ledger.Knows(r.Session, r.CorrelatorIndex) {
+			for _, o := range cdr.ObjectsOf(r.Record) {
+				f.ledger.Recall(o)
+			}
 		}
 	}
-	f.ledger.Recall(again)
 }
 
 // store writes facts: sessions last, as a later start is restored from them.

@@ -42,23 +42,20 @@ type Recomputed struct {
 // Recompute makes the facts of all bodies received in a period anew, from the bodies and what else is stored about the same objects, and reports each row
 // that would differ, at most once. It only reads. asOf is the time by which open objects may have timed out.
 func Recompute(ctx context.Context, store driver.Conn, settings cdr.Settings, period storage.Period, asOf time.Time, report func(Change) error) (Recomputed, error) {
-	settings.SettleAfter = 0 // nothing more will come
-	r := &recompute{store: store, asOf: asOf, ledger: cdr.NewLedger(settings), old: map[cdr.Object]any{}, report: report, said: map[cdr.Object]bool{}}
-	sessions, err := storage.StoredSessions(ctx, store)
+	r, err := newRecompute(ctx, store, settings, asOf)
 	if err != nil {
-		return r.done, err
+		return Recomputed{}, err
 	}
-	highest, err := storage.HighestIndices(ctx, store)
-	if err != nil {
-		return r.done, err
-	}
-	r.ledger.RestoreSessions(sessions, highest)
+	r.report = report
 	err = storage.EachBody(ctx, store, period, func(head storage.KeptBody, data io.Reader) error {
 		r.done.Bodies++
 		return r.read(ctx, head, data)
 	})
 	if err == nil {
 		err = r.flush(ctx)
+	}
+	if err == nil {
+		err = r.lookAgain(ctx, settings)
 	}
 	return r.done, err
 }
@@ -71,8 +68,44 @@ type recompute struct {
 	chunk  []cdr.SourcedRecord
 	old    map[cdr.Object]any // stored rows of what the ledger holds
 	said   map[cdr.Object]bool
+	// unsure differ, but a running writer may have stored a record between our looking at the records and at the row.
+	unsure map[cdr.Object]bool
+	sure   bool // this is the second look
 	report func(Change) error
 	done   Recomputed
+}
+
+func newRecompute(ctx context.Context, store driver.Conn, settings cdr.Settings, asOf time.Time) (*recompute, error) {
+	sessions, err := storage.StoredSessions(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	highest, err := storage.HighestIndices(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	settings.SettleAfter = 0 // nothing more will come
+	r := &recompute{store: store, asOf: asOf, ledger: cdr.NewLedger(settings), old: map[cdr.Object]any{}, said: map[cdr.Object]bool{}, unsure: map[cdr.Object]bool{}}
+	r.ledger.RestoreSessions(sessions, highest)
+	return r, nil
+}
+
+// lookAgain looks a second time at what was changing while it was looked at.
+func (r *recompute) lookAgain(ctx context.Context, settings cdr.Settings) error {
+	if len(r.unsure) == 0 {
+		return nil
+	}
+	again, err := newRecompute(ctx, r.store, settings, r.asOf)
+	if err != nil {
+		return err
+	}
+	again.report, again.sure = r.report, true
+	for o := range r.unsure {
+		again.ledger.Recall(o)
+	}
+	err = again.change(ctx, r.unsure)
+	r.done.Changed += again.done.Changed
+	return err
 }
 
 const recomputeChunk = 10000
@@ -114,7 +147,13 @@ func (r *recompute) flush(ctx context.Context) error {
 			about[o] = true
 		}
 	}
-	r.ledger.Recall(r.chunk)
+	for _, record := range r.chunk {
+		if r.ledger.Knows(record.Session, record.CorrelatorIndex) {
+			for _, o := range cdr.ObjectsOf(record.Record) {
+				r.ledger.Recall(o)
+			}
+		}
+	}
 	if err := r.fill(ctx, r.chunk); err != nil {
 		return err
 	}
@@ -125,11 +164,16 @@ func (r *recompute) flush(ctx context.Context) error {
 			r.ledger.Add(record)
 		}
 	}
+	r.chunk = r.chunk[:0]
+	return r.change(ctx, about)
+}
+
+// change compares what changed about the objects with what is stored, and lets go what is settled.
+func (r *recompute) change(ctx context.Context, about map[cdr.Object]bool) error {
 	if err := r.fill(ctx, nil); err != nil {
 		return err
 	}
-	facts := r.ledger.Changed(r.asOf)
-	for _, row := range rowsOf(facts) {
+	for _, row := range rowsOf(r.ledger.Changed(r.asOf)) {
 		if about[row.object] { // not what time alone ends meanwhile: the writer sees to it
 			if err := r.compare(row); err != nil {
 				return err
@@ -142,7 +186,6 @@ func (r *recompute) flush(ctx context.Context) error {
 			delete(r.old, o)
 		}
 	}
-	r.chunk = r.chunk[:0]
 	return nil
 }
 
@@ -173,29 +216,34 @@ type factRow struct {
 	view    string
 	start   time.Time
 	name    string
+	settled bool // ended, and not just now
 	deleted bool
 }
 
+// settledAfter is how long after its end nobody writes about an object, if all is well.
+const settledAfter = time.Hour
+
 func rowsOf(f cdr.Facts) []factRow {
 	var rows []factRow
-	add := func(session uuid.UUID, kind cdr.Kind, id uuid.UUID, row any, view string, start time.Time, name string, deleted uint8) {
-		rows = append(rows, factRow{cdr.Object{Session: session, Kind: kind, ID: id}, row, view, start, name, deleted == 1})
+	add := func(session uuid.UUID, kind cdr.Kind, id uuid.UUID, row any, view string, start time.Time, end *time.Time, name string, deleted uint8) {
+		settled := end != nil && time.Since(*end) > settledAfter
+		rows = append(rows, factRow{cdr.Object{Session: session, Kind: kind, ID: id}, row, view, start, name, settled, deleted == 1})
 	}
 	for _, c := range f.Calls {
-		add(c.Session, cdr.KindCall, c.ID, c, "calls", c.Start, c.Name, c.IsDeleted)
+		add(c.Session, cdr.KindCall, c.ID, c, "calls", c.Start, c.End, c.Name, c.IsDeleted)
 	}
 	for _, l := range f.Legs {
 		name := l.DisplayName
 		if name == "" {
 			name = l.RemoteParty
 		}
-		add(l.Session, cdr.KindLeg, l.ID, l, "call_legs", l.Start, name, l.IsDeleted)
+		add(l.Session, cdr.KindLeg, l.ID, l, "call_legs", l.Start, l.End, name, l.IsDeleted)
 	}
 	for _, x := range f.Recordings {
-		add(x.Session, cdr.KindRecording, x.ID, x, "recordings", x.Start, "", x.IsDeleted)
+		add(x.Session, cdr.KindRecording, x.ID, x, "recordings", x.Start, x.End, "", x.IsDeleted)
 	}
 	for _, x := range f.Streams {
-		add(x.Session, cdr.KindStream, x.ID, x, "streams", x.Start, "", x.IsDeleted)
+		add(x.Session, cdr.KindStream, x.ID, x, "streams", x.Start, x.End, "", x.IsDeleted)
 	}
 	return rows
 }
@@ -210,6 +258,10 @@ func (r *recompute) compare(row factRow) error {
 	if !stored {
 		change.New = true
 	} else if change.Fields = differences(old, row.row); len(change.Fields) == 0 {
+		return nil
+	}
+	if !row.settled && !r.sure {
+		r.unsure[row.object] = true
 		return nil
 	}
 	r.said[row.object] = true
