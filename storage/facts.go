@@ -251,21 +251,24 @@ const idsPerQuery = 2000
 // rows adds the stored rows of the objects to facts.
 func (l loader) rows(ctx context.Context, ids []uuid.UUID, facts *cdr.Facts) error {
 	for _, one := range []struct {
-		table string
-		read  func(ctx context.Context, query string) error
+		rows string
+		read func(ctx context.Context, query string) error
 	}{
-		{CallFacts.Name, appendRows(l.conn, &facts.Calls)},
-		{LegFacts.Name, appendRows(l.conn, &facts.Legs)},
-		{RecordingFacts.Name, appendRows(l.conn, &facts.Recordings)},
-		{StreamFacts.Name, appendRows(l.conn, &facts.Streams)},
+		{CallFacts.Name + " FINAL", appendRows(l.conn, &facts.Calls)},
+		{legRows, appendRows(l.conn, &facts.Legs)},
+		{RecordingFacts.Name + " FINAL", appendRows(l.conn, &facts.Recordings)},
+		{StreamFacts.Name + " FINAL", appendRows(l.conn, &facts.Streams)},
 	} {
-		query := "SELECT * FROM " + one.table + " FINAL WHERE session = {session:UUID} AND id IN {ids:Array(UUID)}"
+		query := "SELECT * FROM " + one.rows + " WHERE session = {session:UUID} AND id IN {ids:Array(UUID)}"
 		if err := one.read(l.with(ctx, "ids", ids), query); err != nil {
-			return fmt.Errorf("query rows of %s: %w", one.table, err)
+			return fmt.Errorf("query %s: %w", one.rows, err)
 		}
 	}
 	return nil
 }
+
+// legRows is the view that has the columns of a leg's row as they were written (storage/migrations/0002_facts.sql).
+const legRows = "call_legs_rows"
 
 func appendRows[T any](conn driver.Conn, to *[]T) func(context.Context, string) error {
 	return func(ctx context.Context, query string) error {

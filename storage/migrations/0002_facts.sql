@@ -16,9 +16,9 @@ CREATE TABLE calls_data
     owner_name        LowCardinality(String)        COMMENT 'Space owner''s name, free text',
     tenant_id         UUID                          COMMENT 'Owning tenant',
     cdr_tag           LowCardinality(String)        COMMENT 'Tag of the space',
-    start             DateTime64(3, 'UTC')          COMMENT 'Start, bridge''s clock' CODEC(Delta, ZSTD(1)),
+    start             DateTime64(3, 'UTC')          COMMENT 'Start, bridge''s clock' CODEC(GCD, T64, ZSTD(1)),
     start_inferred    Bool                          COMMENT 'No callStart is known; start is the earliest that other records prove',
-    end               Nullable(DateTime64(3, 'UTC')) COMMENT 'End, bridge''s clock; NULL while open' CODEC(Delta, ZSTD(1)),
+    end               Nullable(DateTime64(3, 'UTC')) COMMENT 'End, bridge''s clock; NULL while open' CODEC(GCD, T64, ZSTD(1)),
     end_inferred      Bool                          COMMENT 'No callEnd came',
     end_how           LowCardinality(String)        COMMENT 'record, call_end, new_session, orphan_timeout; empty while open',
     duration_seconds  Nullable(Int64)               COMMENT 'Seconds: from the record, else from the times; NULL while open' CODEC(T64, ZSTD(1)),
@@ -49,9 +49,9 @@ CREATE TABLE call_legs_data
     call_bridge         LowCardinality(String)         COMMENT 'Bridge, as configured',
     call_bridge_id      UUID                           COMMENT 'GUID of the bridge; zero outside a cluster',
     session             UUID                           COMMENT 'Session of the bridge',
-    display_name        String                         COMMENT 'Display name, last known; empty if unknown',
+    display_name        String                         COMMENT 'Display name, last known; empty if unknown' CODEC(ZSTD(6, 24)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
     display_name_raw    LowCardinality(String)         COMMENT 'As sent, where display_name differs from it',
-    remote_party        String                         COMMENT 'Far end''s address',
+    remote_party        String                         COMMENT 'Far end''s address' CODEC(ZSTD(6, 24)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
     remote_address      String                         COMMENT 'Caller''s or callee''s address by direction; empty where equal to remote_party',
     local_address       LowCardinality(String)         COMMENT 'What the caller dialled, or our caller id',
     type                LowCardinality(String)         COMMENT 'sip, acano, or as sent',
@@ -67,25 +67,30 @@ CREATE TABLE call_legs_data
     lobby               Bool                           COMMENT 'Waited in the lobby',
     cdr_tag             LowCardinality(String)         COMMENT 'Tag of the leg',
     owner_id            LowCardinality(String)         COMMENT 'Id set by a managing system',
-    group_id            UUID                           COMMENT 'Group of the leg; zero where equal to id',
+    group_id            UUID                           COMMENT 'Id of the participant to the API and the events, and of a Lync user''s legs together (groupId); zero where equal to id',
     sip_call_id         String                         COMMENT 'SIP Call-ID',
     replaces_sip_call_id String                        COMMENT 'Call-ID of the dialog it replaced',
     can_move            Nullable(Bool)                 COMMENT 'May be moved by the API; NULL: not said',
     moved_call_leg      UUID                           COMMENT 'Leg it was moved from',
     moved_call_leg_call_bridge UUID                    COMMENT 'Bridge that leg was on',
     confirmation_status LowCardinality(String)         COMMENT 'notRequired, required, confirmed, rejected, or as sent',
-    start               DateTime64(3, 'UTC')           COMMENT 'Start, bridge''s clock' CODEC(Delta, ZSTD(1)),
+    start               DateTime64(3, 'UTC')           COMMENT 'Start, bridge''s clock' CODEC(GCD, T64, ZSTD(1)),
     start_inferred      Bool                           COMMENT 'No callLegStart is known; start = end - duration, or the earliest record',
-    connected           Nullable(DateTime64(3, 'UTC')) COMMENT 'First state connected' CODEC(Delta, ZSTD(1)),
-    joined              Nullable(DateTime64(3, 'UTC')) COMMENT 'First record that names call_id' CODEC(Delta, ZSTD(1)),
-    activated           Nullable(DateTime64(3, 'UTC')) COMMENT 'First seen in a call and out of the lobby' CODEC(Delta, ZSTD(1)),
-    end                 Nullable(DateTime64(3, 'UTC')) COMMENT 'End, bridge''s clock; NULL while open' CODEC(Delta, ZSTD(1)),
+    connected           Nullable(DateTime64(3, 'UTC')) EPHEMERAL COMMENT 'First state connected; kept as connected_after',
+    connected_after     Nullable(Int64) DEFAULT toUnixTimestamp64Milli(connected) - toUnixTimestamp64Milli(start) COMMENT 'First state connected: milliseconds after start' CODEC(GCD, T64, ZSTD(1)),
+    joined              Nullable(DateTime64(3, 'UTC')) EPHEMERAL COMMENT 'First record that names call_id; kept as joined_after',
+    joined_after        Nullable(Int64) DEFAULT toUnixTimestamp64Milli(joined) - toUnixTimestamp64Milli(start) COMMENT 'First record that names call_id: milliseconds after start' CODEC(GCD, T64, ZSTD(1)),
+    activated           Nullable(DateTime64(3, 'UTC')) EPHEMERAL COMMENT 'First seen in a call and out of the lobby; kept as activated_after',
+    activated_after     Nullable(Int64) DEFAULT toUnixTimestamp64Milli(activated) - toUnixTimestamp64Milli(start) COMMENT 'First seen in a call and out of the lobby: milliseconds after start' CODEC(GCD, T64, ZSTD(1)),
+    end                 Nullable(DateTime64(3, 'UTC')) EPHEMERAL COMMENT 'End, bridge''s clock; NULL while open; kept as end_beyond',
+    end_beyond          Nullable(Int64) DEFAULT toUnixTimestamp64Milli(end) - toUnixTimestamp64Milli(start) - 1000 * ifNull(duration_seconds, 0) COMMENT 'End: milliseconds after start and duration_seconds; NULL while open' CODEC(GCD, T64, ZSTD(1)),
     end_inferred        Bool                           COMMENT 'No callLegEnd came',
     end_how             LowCardinality(String)         COMMENT 'record, call_end, new_session, orphan_timeout; empty while open',
     end_reason          LowCardinality(String)         COMMENT 'reason of callLegEnd, as sent',
     remote_teardown     Nullable(Bool)                 COMMENT 'Far end ended it; NULL: not said',
     duration_seconds    Nullable(Int64)                COMMENT 'Seconds from start to end, ringing, IVR and lobby included; NULL while open' CODEC(T64, ZSTD(1)),
-    activated_seconds   Nullable(Int64)                COMMENT 'Seconds activated in a call (activatedDuration)' CODEC(T64, ZSTD(1)),
+    activated_seconds   Nullable(Int64) EPHEMERAL      COMMENT 'Seconds activated in a call (activatedDuration); kept as inactive_seconds',
+    inactive_seconds    Nullable(Int64) DEFAULT ifNull(duration_seconds, 0) - activated_seconds COMMENT 'duration_seconds less the seconds activated in a call' CODEC(T64, ZSTD(1)),
     max_screens         Nullable(Int64)                COMMENT 'Most screens of the far end' CODEC(T64, ZSTD(1)),
     encrypted_media     Nullable(Bool)                 COMMENT 'Some media was encrypted; NULL: not said',
     unencrypted_media   Nullable(Bool)                 COMMENT 'Some media was in the clear; NULL: not said',
@@ -113,7 +118,7 @@ CREATE TABLE call_legs_data
     rx_video_gap_density   Nullable(Float32)           COMMENT 'Density of loss between bursts',
     version             UInt64                         COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted          UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
@@ -122,7 +127,22 @@ ORDER BY (toStartOfHour(start), call_id, id, session)
 SETTINGS default_compression_codec = 'ZSTD(1)'
 COMMENT 'Call legs: one connection of one party to one bridge';
 
-CREATE VIEW call_legs AS SELECT * EXCEPT (version, is_deleted) FROM call_legs_data FINAL;
+-- call_legs_rows has the columns that are written, from those that are kept. Times a few seconds apart are kept as differences: a leg takes a third less.
+CREATE VIEW call_legs_rows AS
+SELECT
+    id, call_id, calls, cms_cluster, call_bridge, call_bridge_id, session, display_name, display_name_raw, remote_party, remote_address,
+    local_address, type, sub_type, lync_sub_type, direction, guest, recording, streaming, counts_as_person, scanner, ivr, lobby, cdr_tag, owner_id,
+    group_id, sip_call_id, replaces_sip_call_id, can_move, moved_call_leg, moved_call_leg_call_bridge, confirmation_status, start, start_inferred,
+    addMilliseconds(start, connected_after) AS connected, addMilliseconds(start, joined_after) AS joined,
+    addMilliseconds(start, activated_after) AS activated, addMilliseconds(start, end_beyond + 1000 * ifNull(duration_seconds, 0)) AS end,
+    end_inferred, end_how, end_reason, remote_teardown, duration_seconds, ifNull(duration_seconds, 0) - inactive_seconds AS activated_seconds,
+    max_screens, encrypted_media, unencrypted_media, main_video_viewer_percent, main_video_contributor_percent, presentation_viewer_percent,
+    presentation_contributor_percent, multistream_video_percent, alarms, rx_audio_codec, tx_audio_codec, rx_video_codec, tx_video_codec,
+    rx_video_width, rx_video_height, tx_video_width, tx_video_height, rx_audio_burst_seconds, rx_audio_burst_density, rx_audio_gap_seconds,
+    rx_audio_gap_density, rx_video_burst_seconds, rx_video_burst_density, rx_video_gap_seconds, rx_video_gap_density, version, is_deleted
+FROM call_legs_data FINAL;
+
+CREATE VIEW call_legs AS SELECT * EXCEPT (version, is_deleted) FROM call_legs_rows;
 
 CREATE TABLE recordings_data
 (
