@@ -128,8 +128,6 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 		c.add("end IS NULL")
 	case !f.At.IsZero():
 		c.add("start <= {at:DateTime64(3, 'UTC')} AND (end IS NULL OR end > {at:DateTime64(3, 'UTC')})", "at", timeText(f.At))
-	default:
-		startedIn(c, f.Period)
 	}
 	if f.Text != "" {
 		bound := ""
@@ -137,8 +135,7 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 			bound = "start >= {legs_from:DateTime64(3, 'UTC')} AND "
 			c.params["legs_from"] = timeText(f.Period.From.Add(-legBeforeCall))
 		}
-		c.add("(positionCaseInsensitiveUTF8(name, {text:String}) > 0 OR positionCaseInsensitiveUTF8(owner_name, {text:String}) > 0 OR "+
-			"positionCaseInsensitiveUTF8(cdr_tag, {text:String}) > 0 OR id IN (SELECT call_id FROM call_legs WHERE "+bound+legTextClause+"))",
+		c.add("("+contains("name")+" OR "+contains("owner_name")+" OR "+contains("cdr_tag")+" OR id IN (SELECT call_id FROM call_legs WHERE "+bound+legsInTextHours+legTextClause+"))",
 			"text", f.Text)
 	}
 	equal(c, "call_bridge", "bridge", f.Bridge)
@@ -146,7 +143,18 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 	if f.Space != uuid.Nil {
 		c.add("space_id = {space:UUID}", "space", f.Space.String())
 	}
-	return page(ctx, q, "calls", c, f.After, f.Limit, func(c Call) Cursor { return Cursor{c.Start, c.ID} })
+	position := func(c Call) Cursor { return Cursor{c.Start, c.ID} }
+	if f.Active || !f.At.IsZero() || f.Text != "" {
+		if !f.Active && f.At.IsZero() {
+			startedIn(c, f.Period)
+		}
+		return page(ctx, q, "calls", c, f.After, f.Limit, position)
+	}
+	from, to, err := q.span(ctx, CallFacts, f.Period, f.After)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pageIn(ctx, stretches(from, to), f.Limit, position, fetchFrom[Call](ctx, q, "calls", c, f.After))
 }
 
 // Call is one call by its id; of several sessions with the same id the newest. found is false where there is none.
@@ -178,17 +186,23 @@ type LegFilter struct {
 	Limit int
 }
 
+// contains finds the text in a column, in any case.
+func contains(column string) string {
+	return "position(lowerUTF8(" + column + "), lowerUTF8({text:String})) > 0"
+}
+
 // legTextClause finds a text in any name or address of a leg.
-const legTextClause = "(positionCaseInsensitiveUTF8(display_name, {text:String}) > 0 OR positionCaseInsensitiveUTF8(remote_party, {text:String}) > 0 OR " +
-	"positionCaseInsensitiveUTF8(remote_address, {text:String}) > 0 OR positionCaseInsensitiveUTF8(local_address, {text:String}) > 0)"
+var legTextClause = "(" + contains("display_name") + " OR " + contains("remote_party") + " OR " + contains("remote_address") + " OR " + contains("local_address") + ")"
+
+// legsInTextHours keeps to the hours in which legs with the text may have started.
+const legsInTextHours = "toStartOfHour(start) IN (SELECT toDateTime(arrayJoin(bitmapToArray(groupBitmapMergeState(hours))) * 3600, 'UTC') FROM parties_data " +
+	"WHERE position(value, lowerUTF8({text:String})) > 0) AND "
 
 // Legs lists call legs, newest first, and the cursor of the next page, nil on the last.
 func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error) {
 	c := newConditions()
 	if f.Call != uuid.Nil {
 		c.add("call_id = {call:UUID}", "call", f.Call.String())
-	} else {
-		startedIn(c, f.Period)
 	}
 	if f.Text != "" {
 		c.add(legTextClause, "text", f.Text)
@@ -199,7 +213,19 @@ func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error)
 	if f.Alarm != "" {
 		c.add("has(alarms.type, {alarm:String})", "alarm", f.Alarm)
 	}
-	return page(ctx, q, "call_legs", c, f.After, f.Limit, func(l Leg) Cursor { return Cursor{l.Start, l.ID} })
+	position := func(l Leg) Cursor { return Cursor{l.Start, l.ID} }
+	if f.Call != uuid.Nil {
+		return page(ctx, q, "call_legs", c, f.After, f.Limit, position)
+	}
+	from, to, err := q.span(ctx, LegFacts, f.Period, f.After)
+	if err != nil {
+		return nil, nil, err
+	}
+	next := stretches(from, to)
+	if f.Text != "" {
+		next = q.hoursWithText(f.Text, from, to, f.Limit+1)
+	}
+	return pageIn(ctx, next, f.Limit, position, fetchFrom[Leg](ctx, q, "call_legs", c, f.After))
 }
 
 // recordingsOf lists the recordings (table "recordings") or streams (table "streams") of calls, oldest first.
@@ -316,22 +342,28 @@ func uuidArray(ids []uuid.UUID) string {
 	return string(append(text, ']'))
 }
 
-// page reads one page of a view ordered by start and id, newest first.
+// page reads one page of a view ordered by start and id, newest first, in one query over all that matches.
 func page[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor, limit int, position func(T) Cursor) ([]T, *Cursor, error) {
+	rows, err := newestRows[T](ctx, q, view, c, after, limit+1)
+	if err != nil || len(rows) <= limit {
+		return rows, nil, err
+	}
+	rows = rows[:limit]
+	next := position(rows[limit-1])
+	return rows, &next, nil
+}
+
+// newestRows are the newest rows after a cursor, count of them at most.
+func newestRows[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor, count int) ([]T, error) {
 	if after != nil {
 		c.add("start <= {after_start:DateTime64(3, 'UTC')} AND (start, id) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",
 			"after_start", timeText(after.Start), "after_id", after.ID.String())
 	}
 	sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s %s ORDER BY start DESC, id DESC LIMIT %s)",
-		columnsOf[T](), view, c.where(), strconv.Itoa(limit+1))
+		columnsOf[T](), view, c.where(), strconv.Itoa(count))
 	rows, err := selectRows[T](c.within(ctx), q, sql)
 	if err != nil {
-		return nil, nil, fmt.Errorf("query %s: %w", view, err)
+		return nil, fmt.Errorf("query %s: %w", view, err)
 	}
-	if len(rows) <= limit {
-		return rows, nil, nil
-	}
-	rows = rows[:limit]
-	next := position(rows[limit-1])
-	return rows, &next, nil
+	return rows, nil
 }

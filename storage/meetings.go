@@ -3,8 +3,10 @@ package storage
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 )
 
@@ -38,24 +40,27 @@ type MeetingFilter struct {
 // Meetings lists meetings, newest first, and the cursor of the next page, nil on the last.
 func (q *Queries) Meetings(ctx context.Context, f MeetingFilter) ([]MeetingSummary, *Cursor, error) {
 	c := newConditions()
-	startedIn(c, f.Period)
 	if f.Text != "" {
-		c.add("(positionCaseInsensitiveUTF8(name, {text:String}) > 0 OR positionCaseInsensitiveUTF8(owner_name, {text:String}) > 0)", "text", f.Text)
+		c.add("("+contains("name")+" OR "+contains("owner_name")+")", "text", f.Text)
 	}
 	if f.After != nil {
 		c.add("(start, call_correlator) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",
 			"after_start", timeText(f.After.Start), "after_id", f.After.ID.String())
 	}
-	sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM meetings %s ORDER BY start DESC, call_correlator DESC LIMIT %d)",
-		columnsOf[MeetingSummary](), c.where(), f.Limit+1)
-	rows, err := selectRows[MeetingSummary](c.within(ctx), q, sql)
+	from, to, err := q.span(ctx, CallFacts, f.Period, f.After)
 	if err != nil {
-		return nil, nil, fmt.Errorf("query meetings: %w", err)
+		return nil, nil, err
 	}
-	if len(rows) <= f.Limit {
-		return rows, nil, nil
-	}
-	rows = rows[:f.Limit]
-	last := rows[f.Limit-1]
-	return rows, &Cursor{last.Start, last.CallCorrelator}, nil
+	position := func(m MeetingSummary) Cursor { return Cursor{m.Start, m.CallCorrelator} }
+	return pageIn(ctx, stretches(from, to), f.Limit, position, func(w window, count int) ([]MeetingSummary, error) {
+		params := maps.Clone(c.params)
+		w.within(params)
+		sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM meetings_between(from = {window_from:DateTime64(3, 'UTC')}, to = {window_to:DateTime64(3, 'UTC')}) %s "+
+			"ORDER BY start DESC, call_correlator DESC LIMIT %d)", columnsOf[MeetingSummary](), c.where(), count)
+		rows, err := selectRows[MeetingSummary](clickhouse.Context(ctx, clickhouse.WithParameters(params)), q, sql)
+		if err != nil {
+			return nil, fmt.Errorf("query meetings: %w", err)
+		}
+		return rows, nil
+	})
 }

@@ -95,6 +95,7 @@ var ttls = []ttl{
 	{"cdr_quarantine_data", "received", quarantine},
 	{"calls_data", "start", facts},
 	{"call_legs_data", "start", facts},
+	{"parties_data", "month", facts},
 	{"recordings_data", "start", facts},
 	{"streams_data", "start", facts},
 	{"alarms_data", "raised", facts},

@@ -254,3 +254,29 @@ FROM calls AS c
 WHERE call_correlator != toUUID('00000000-0000-0000-0000-000000000000')
 GROUP BY call_correlator
 SETTINGS prefer_column_name_to_alias = 1;
+
+-- Those meetings whose first call began in [from, to), without looking at all others: for lists over years. Calls of one meeting that begin more
+-- than 32 days apart are taken for several.
+CREATE VIEW meetings_between AS
+SELECT
+    call_correlator,
+    min(c.cms_cluster)                             AS cms_cluster,
+    argMin(c.name, (c.start, c.id))                AS name,
+    argMin(c.call_type, (c.start, c.id))           AS call_type,
+    argMin(c.space_id, (c.start, c.id))            AS space_id,
+    argMin(c.owner_name, (c.start, c.id))          AS owner_name,
+    argMin(c.tenant_id, (c.start, c.id))           AS tenant_id,
+    min(c.start)                                   AS start,
+    if(countIf(c.end IS NULL) > 0, NULL, max(c.end)) AS end,
+    max(c.end_inferred)                            AS end_inferred,
+    arraySort(groupUniqArray(c.call_bridge))       AS call_bridges,
+    count()                                        AS calls,
+    max(c.recorded)                                AS recorded,
+    max(c.streamed)                                AS streamed
+FROM calls AS c
+WHERE call_correlator != toUUID('00000000-0000-0000-0000-000000000000')
+  AND c.start >= {from:DateTime64(3, 'UTC')} - INTERVAL 32 DAY AND c.start < {to:DateTime64(3, 'UTC')} + INTERVAL 32 DAY
+  AND call_correlator IN (SELECT call_correlator FROM calls_data WHERE start >= {from:DateTime64(3, 'UTC')} AND start < {to:DateTime64(3, 'UTC')})
+GROUP BY call_correlator
+HAVING min(c.start) >= {from:DateTime64(3, 'UTC')} AND min(c.start) < {to:DateTime64(3, 'UTC')}
+SETTINGS prefer_column_name_to_alias = 1;

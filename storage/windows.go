@@ -1,0 +1,195 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// A list is asked for newest first and a page at a time. Over years of data the store must not sort all that matches to give its newest hundred rows, so
+// a page is gathered in windows of time, from the newest back, until it is full: each window is a short stretch of the sort key.
+
+// window is a stretch of time to look at, to exclusive; hours, where given, are those in it that need be looked at.
+type window struct {
+	from, to time.Time
+	hours    []time.Time
+}
+
+// clause is the window as a condition.
+func (w window) clause() string {
+	clause := "start >= {window_from:DateTime64(3, 'UTC')} AND start < {window_to:DateTime64(3, 'UTC')}"
+	if w.hours != nil {
+		clause += " AND toStartOfHour(start) IN {hours:Array(DateTime('UTC'))}"
+	}
+	return clause
+}
+
+// within adds the condition's parameters.
+func (w window) within(params clickhouse.Parameters) {
+	params["window_from"], params["window_to"] = timeText(w.from), timeText(w.to)
+	if w.hours != nil {
+		params["hours"] = hourArray(w.hours)
+	}
+}
+
+// windows gives the next older window; false after the oldest.
+type windows func(ctx context.Context) (window, bool, error)
+
+// firstWindow is as much as a page commonly needs at a quiet hour; each window after it is windowGrowth times as long, so that a search for what is
+// rare looks at all of the period in a few steps.
+const (
+	firstWindow  = 6 * time.Hour
+	windowGrowth = 4
+)
+
+// stretches are the windows between the bounds, to exclusive.
+func stretches(from, to time.Time) windows {
+	width := firstWindow
+	return func(context.Context) (window, bool, error) {
+		if !from.Before(to) {
+			return window{}, false, nil
+		}
+		begin := to.Add(-width)
+		if begin.Before(from) {
+			begin = from
+		}
+		w := window{from: begin, to: to}
+		to = begin
+		width *= windowGrowth
+		return w, true, nil
+	}
+}
+
+// hoursWithText are windows of the hours in which legs with a text in a name or address started, count of them at first: each holds a leg at the least,
+// if it was not replaced since.
+func (q *Queries) hoursWithText(text string, from, to time.Time, count int) windows {
+	return func(ctx context.Context) (window, bool, error) {
+		if !from.Before(to) {
+			return window{}, false, nil
+		}
+		hours, err := q.textHours(ctx, text, from, to, count)
+		if err != nil || len(hours) == 0 {
+			return window{}, false, err
+		}
+		oldest, newest := hours[len(hours)-1], hours[0]
+		w := window{from: later(from, oldest), to: earlier(to, newest.Add(time.Hour)), hours: hours}
+		if len(hours) < count {
+			to = from // there are no more
+		} else {
+			to = oldest
+		}
+		count *= windowGrowth
+		return w, true, nil
+	}
+}
+
+// textHours are the newest hours of [from, to) in which legs with a text in a name or address may have started, newest first.
+func (q *Queries) textHours(ctx context.Context, text string, from, to time.Time, count int) ([]time.Time, error) {
+	var rows []struct {
+		Hour uint32 `ch:"hour"`
+	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+		"text": text, "from": timeText(from), "to": timeText(to),
+		"first": strconv.FormatInt(from.Unix()/3600, 10), "last": strconv.FormatInt((to.Unix()-1)/3600, 10),
+	}))
+	err := q.conn.Select(ctx, &rows, "SELECT arrayJoin(bitmapToArray(all)) AS hour FROM (SELECT groupBitmapMergeState(hours) AS all FROM parties_data "+
+		"WHERE month >= toStartOfMonth({from:DateTime64(3, 'UTC')}) AND month <= toStartOfMonth({to:DateTime64(3, 'UTC')}) AND position(value, lowerUTF8({text:String})) > 0) "+
+		"WHERE hour >= {first:UInt32} AND hour <= {last:UInt32} ORDER BY hour DESC LIMIT "+strconv.Itoa(count))
+	if err != nil {
+		return nil, fmt.Errorf("query hours of a text: %w", err)
+	}
+	hours := make([]time.Time, len(rows))
+	for i, r := range rows {
+		hours[i] = time.Unix(int64(r.Hour)*3600, 0).UTC()
+	}
+	return hours, nil
+}
+
+// span is the stretch of a table in which a page may lie: the period, the cursor, and what the table holds.
+func (q *Queries) span(ctx context.Context, table Table, period Period, after *Cursor) (from, to time.Time, err error) {
+	var rows []struct {
+		Oldest time.Time `ch:"oldest"`
+		Newest time.Time `ch:"newest"`
+	}
+	if err := q.conn.Select(ctx, &rows, "SELECT min(start) AS oldest, max(start) AS newest FROM "+table.Name); err != nil {
+		return from, to, fmt.Errorf("query the span of %s: %w", table.Name, err)
+	}
+	if len(rows) == 0 || rows[0].Newest.Unix() <= 0 {
+		return from, to, nil // empty
+	}
+	from, to = rows[0].Oldest, rows[0].Newest.Add(time.Millisecond)
+	if !period.From.IsZero() {
+		from = later(from, period.From)
+	}
+	if !period.To.IsZero() {
+		to = earlier(to, period.To)
+	}
+	if after != nil {
+		to = earlier(to, after.Start.Add(time.Millisecond))
+	}
+	return from, to, nil
+}
+
+// pageIn gathers one page, newest first, window by window. fetch reads the newest rows of a window, count of them at most.
+func pageIn[T any](ctx context.Context, next windows, limit int, position func(T) Cursor, fetch func(w window, count int) ([]T, error)) ([]T, *Cursor, error) {
+	list := []T{}
+	for len(list) <= limit {
+		w, more, err := next(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !more {
+			return list, nil, nil
+		}
+		rows, err := fetch(w, limit+1-len(list))
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, rows...)
+	}
+	list = list[:limit]
+	cursor := position(list[limit-1])
+	return list, &cursor, nil
+}
+
+// fetchFrom fetches rows of a view that meet conditions.
+func fetchFrom[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor) func(window, int) ([]T, error) {
+	return func(w window, count int) ([]T, error) {
+		here := &conditions{clauses: append(slices.Clone(c.clauses), w.clause()), params: maps.Clone(c.params)}
+		w.within(here.params)
+		return newestRows[T](ctx, q, view, here, after, count)
+	}
+}
+
+func hourArray(hours []time.Time) string {
+	var text strings.Builder
+	text.WriteByte('[')
+	for i, h := range hours {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(h.Format("'2006-01-02 15:04:05'"))
+	}
+	text.WriteByte(']')
+	return text.String()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
