@@ -63,3 +63,8 @@ prove-alerts: ## faults and ordinary days against the alert rules (a few minutes
 .PHONY: check-dashboards
 check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
 	./dashboards/grafana/check.sh
+
+SCALE_LEGS ?= 100000000
+.PHONY: bench-scale
+bench-scale: engine ## a year of the largest cluster: bytes a leg, ten searches while records arrive (half an hour, 20 GB)
+	BRIDGEWATCH_SCALE_LEGS=$(SCALE_LEGS) BRIDGEWATCH_SCALE_OUT=$(CURDIR)/docs/scale.txt $(GO) test ./storage -count=1 -timeout 60m -run TestScale -v

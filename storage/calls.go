@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -148,20 +147,20 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 		if !f.Active && f.At.IsZero() {
 			startedIn(c, f.Period)
 		}
-		return page(ctx, q, "calls", c, f.After, f.Limit, position)
+		return page(ctx, q, callList, c, f.After, f.Limit, position)
 	}
 	from, to, err := q.span(ctx, CallFacts, f.Period, f.After)
 	if err != nil {
 		return nil, nil, err
 	}
-	return pageIn(ctx, stretches(from, to), f.Limit, position, fetchFrom[Call](ctx, q, "calls", c, f.After))
+	return pageIn(ctx, q, callList, c, stretches(from, to), f.After, f.Limit, position)
 }
 
 // Call is one call by its id; of several sessions with the same id the newest. found is false where there is none.
 func (q *Queries) Call(ctx context.Context, id uuid.UUID) (call Call, found bool, err error) {
 	c := newConditions()
 	c.add("id = {id:UUID}", "id", id.String())
-	rows, _, err := page(ctx, q, "calls", c, nil, 1, func(c Call) Cursor { return Cursor{} })
+	rows, _, err := page(ctx, q, callList, c, nil, 1, func(c Call) Cursor { return Cursor{} })
 	if err != nil || len(rows) == 0 {
 		return Call{}, false, err
 	}
@@ -215,7 +214,7 @@ func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error)
 	}
 	position := func(l Leg) Cursor { return Cursor{l.Start, l.ID} }
 	if f.Call != uuid.Nil {
-		return page(ctx, q, "call_legs", c, f.After, f.Limit, position)
+		return page(ctx, q, legList, c, f.After, f.Limit, position)
 	}
 	from, to, err := q.span(ctx, LegFacts, f.Period, f.After)
 	if err != nil {
@@ -225,7 +224,7 @@ func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error)
 	if f.Text != "" {
 		next = q.hoursWithText(f.Text, from, to, f.Limit+1)
 	}
-	return pageIn(ctx, next, f.Limit, position, fetchFrom[Leg](ctx, q, "call_legs", c, f.After))
+	return pageIn(ctx, q, legList, c, next, f.After, f.Limit, position)
 }
 
 // recordingsOf lists the recordings (table "recordings") or streams (table "streams") of calls, oldest first.
@@ -343,27 +342,11 @@ func uuidArray(ids []uuid.UUID) string {
 }
 
 // page reads one page of a view ordered by start and id, newest first, in one query over all that matches.
-func page[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor, limit int, position func(T) Cursor) ([]T, *Cursor, error) {
-	rows, err := newestRows[T](ctx, q, view, c, after, limit+1)
-	if err != nil || len(rows) <= limit {
-		return rows, nil, err
+func page[T any](ctx context.Context, q *Queries, view listView, c *conditions, after *Cursor, limit int, position func(T) Cursor) ([]T, *Cursor, error) {
+	once := false
+	everything := func(context.Context) (window, bool, error) {
+		once = !once
+		return window{}, once, nil
 	}
-	rows = rows[:limit]
-	next := position(rows[limit-1])
-	return rows, &next, nil
-}
-
-// newestRows are the newest rows after a cursor, count of them at most.
-func newestRows[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor, count int) ([]T, error) {
-	if after != nil {
-		c.add("start <= {after_start:DateTime64(3, 'UTC')} AND (start, id) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",
-			"after_start", timeText(after.Start), "after_id", after.ID.String())
-	}
-	sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s %s ORDER BY start DESC, id DESC LIMIT %s)",
-		columnsOf[T](), view, c.where(), strconv.Itoa(count))
-	rows, err := selectRows[T](c.within(ctx), q, sql)
-	if err != nil {
-		return nil, fmt.Errorf("query %s: %w", view, err)
-	}
-	return rows, nil
+	return pageIn(ctx, q, view, c, everything, after, limit, position)
 }

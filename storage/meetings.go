@@ -51,8 +51,7 @@ func (q *Queries) Meetings(ctx context.Context, f MeetingFilter) ([]MeetingSumma
 	if err != nil {
 		return nil, nil, err
 	}
-	position := func(m MeetingSummary) Cursor { return Cursor{m.Start, m.CallCorrelator} }
-	return pageIn(ctx, stretches(from, to), f.Limit, position, func(w window, count int) ([]MeetingSummary, error) {
+	rows, err := gather(ctx, stretches(from, to), f.Limit, func(w window, count int) ([]MeetingSummary, error) {
 		params := maps.Clone(c.params)
 		w.within(params)
 		sql := fmt.Sprintf("SELECT %s FROM (SELECT * FROM meetings_between(from = {window_from:DateTime64(3, 'UTC')}, to = {window_to:DateTime64(3, 'UTC')}) %s "+
@@ -63,4 +62,13 @@ func (q *Queries) Meetings(ctx context.Context, f MeetingFilter) ([]MeetingSumma
 		}
 		return rows, nil
 	})
+	if err != nil || len(rows) == 0 {
+		return []MeetingSummary{}, nil, err
+	}
+	if len(rows) <= f.Limit {
+		return rows, nil, nil
+	}
+	rows = rows[:f.Limit]
+	last := rows[f.Limit-1]
+	return rows, &Cursor{last.Start, last.CallCorrelator}, nil
 }

@@ -65,8 +65,11 @@ func (c *conditions) where() string {
 
 // within attaches the parameters to ctx.
 func (c *conditions) within(ctx context.Context) context.Context {
-	return clickhouse.Context(ctx, clickhouse.WithParameters(c.params))
+	return clickhouse.Context(ctx, clickhouse.WithParameters(c.params), clickhouse.WithSettings(settings))
 }
+
+// settings of the catalogue's queries. Versions of a row never lie in different partitions, as these follow from the sort key's hour.
+var settings = clickhouse.Settings{"do_not_merge_across_partitions_select_final": 1}
 
 // timeText is a time as a DateTime64(3, 'UTC') parameter.
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }

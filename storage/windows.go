@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 )
 
 // A list is asked for newest first and a page at a time. Over years of data the store must not sort all that matches to give its newest hundred rows, so
 // a page is gathered in windows of time, from the newest back, until it is full: each window is a short stretch of the sort key.
 
-// window is a stretch of time to look at, to exclusive; hours, where given, are those in it that need be looked at.
+// window is a stretch of time to look at, to exclusive; hours, where given, are those in it that need be looked at. The zero window is all time.
 type window struct {
 	from, to time.Time
 	hours    []time.Time
@@ -23,6 +24,9 @@ type window struct {
 
 // clause is the window as a condition.
 func (w window) clause() string {
+	if w.to.IsZero() {
+		return "1"
+	}
 	clause := "start >= {window_from:DateTime64(3, 'UTC')} AND start < {window_to:DateTime64(3, 'UTC')}"
 	if w.hours != nil {
 		clause += " AND toStartOfHour(start) IN {hours:Array(DateTime('UTC'))}"
@@ -32,6 +36,9 @@ func (w window) clause() string {
 
 // within adds the condition's parameters.
 func (w window) within(params clickhouse.Parameters) {
+	if w.to.IsZero() {
+		return
+	}
 	params["window_from"], params["window_to"] = timeText(w.from), timeText(w.to)
 	if w.hours != nil {
 		params["hours"] = hourArray(w.hours)
@@ -41,11 +48,11 @@ func (w window) within(params clickhouse.Parameters) {
 // windows gives the next older window; false after the oldest.
 type windows func(ctx context.Context) (window, bool, error)
 
-// firstWindow is as much as a page commonly needs at a quiet hour; each window after it is windowGrowth times as long, so that a search for what is
-// rare looks at all of the period in a few steps.
+// firstWindow is more than a page commonly needs; each window after it is windowGrowth times as long, so that a search for what is rare looks at all of
+// the period in a few steps.
 const (
-	firstWindow  = 6 * time.Hour
-	windowGrowth = 4
+	firstWindow  = 24 * time.Hour
+	windowGrowth = 8
 )
 
 // stretches are the windows between the bounds, to exclusive.
@@ -136,35 +143,81 @@ func (q *Queries) span(ctx context.Context, table Table, period Period, after *C
 	return from, to, nil
 }
 
-// pageIn gathers one page, newest first, window by window. fetch reads the newest rows of a window, count of them at most.
-func pageIn[T any](ctx context.Context, next windows, limit int, position func(T) Cursor, fetch func(w window, count int) ([]T, error)) ([]T, *Cursor, error) {
-	list := []T{}
+// listView is a view that is listed, and the sort key of the table behind it.
+type listView struct {
+	name, key, keyType string
+}
+
+var (
+	callList = listView{"calls", "toStartOfHour(start), id, session", "Tuple(DateTime('UTC'), UUID, UUID)"}
+	legList  = listView{"call_legs", "toStartOfHour(start), call_id, id, session", "Tuple(DateTime('UTC'), UUID, UUID, UUID)"}
+)
+
+// listed is what a list is made of before its rows are read.
+type listed struct {
+	Start time.Time `ch:"start"`
+	ID    uuid.UUID `ch:"id"`
+	Key   string    `ch:"key"` // the sort key as text
+}
+
+// pageIn gathers one page, newest first, window by window: first which rows, by the few columns that decide, then all columns of those. A store that
+// deduplicates while it reads would otherwise read every column of every row that it looks at.
+func pageIn[T any](ctx context.Context, q *Queries, view listView, c *conditions, next windows, after *Cursor, limit int, position func(T) Cursor) ([]T, *Cursor, error) {
+	if after != nil {
+		c.add("start <= {after_start:DateTime64(3, 'UTC')} AND (start, id) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",
+			"after_start", timeText(after.Start), "after_id", after.ID.String())
+	}
+	found, err := gather(ctx, next, limit, func(w window, count int) ([]listed, error) {
+		here := &conditions{clauses: append(slices.Clone(c.clauses), w.clause()), params: maps.Clone(c.params)}
+		w.within(here.params)
+		rows, err := selectRows[listed](here.within(ctx), q, fmt.Sprintf("SELECT start, id, toString((%s)) AS key FROM %s %s ORDER BY start DESC, id DESC LIMIT %d",
+			view.key, view.name, here.where(), count))
+		if err != nil {
+			return nil, fmt.Errorf("query %s: %w", view.name, err)
+		}
+		return rows, nil
+	})
+	if err != nil || len(found) == 0 {
+		return []T{}, nil, err
+	}
+	more := len(found) > limit
+	found = found[:min(limit, len(found))]
+	keys := make([]string, len(found))
+	for i, row := range found {
+		keys[i] = row.Key
+	}
+	whole := newConditions()
+	whole.add("("+view.key+") IN {keys:Array("+view.keyType+")} AND start >= {oldest:DateTime64(3, 'UTC')} AND start <= {newest:DateTime64(3, 'UTC')}",
+		"keys", "["+strings.Join(keys, ",")+"]", "oldest", timeText(found[len(found)-1].Start), "newest", timeText(found[0].Start))
+	rows, err := selectRows[T](whole.within(ctx), q, fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s %s) ORDER BY start DESC, id DESC", columnsOf[T](), view.name, whole.where()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("query rows of %s: %w", view.name, err)
+	}
+	if !more || len(rows) == 0 {
+		return rows, nil, nil
+	}
+	cursor := position(rows[len(rows)-1])
+	return rows, &cursor, nil
+}
+
+// gather collects one row more than a page from windows, newest first.
+func gather[T any](ctx context.Context, next windows, limit int, fetch func(w window, count int) ([]T, error)) ([]T, error) {
+	var list []T
 	for len(list) <= limit {
 		w, more, err := next(ctx)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if !more {
-			return list, nil, nil
+			break
 		}
 		rows, err := fetch(w, limit+1-len(list))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		list = append(list, rows...)
 	}
-	list = list[:limit]
-	cursor := position(list[limit-1])
-	return list, &cursor, nil
-}
-
-// fetchFrom fetches rows of a view that meet conditions.
-func fetchFrom[T any](ctx context.Context, q *Queries, view string, c *conditions, after *Cursor) func(window, int) ([]T, error) {
-	return func(w window, count int) ([]T, error) {
-		here := &conditions{clauses: append(slices.Clone(c.clauses), w.clause()), params: maps.Clone(c.params)}
-		w.within(here.params)
-		return newestRows[T](ctx, q, view, here, after, count)
-	}
+	return list, nil
 }
 
 func hourArray(hours []time.Time) string {

@@ -49,9 +49,9 @@ CREATE TABLE call_legs_data
     call_bridge         LowCardinality(String)         COMMENT 'Bridge, as configured',
     call_bridge_id      UUID                           COMMENT 'GUID of the bridge; zero outside a cluster',
     session             UUID                           COMMENT 'Session of the bridge',
-    display_name        String                         COMMENT 'Display name, last known; empty if unknown' CODEC(ZSTD(6, 24)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
+    display_name        String                         COMMENT 'Display name, last known; empty if unknown' CODEC(ZSTD(6)),
     display_name_raw    LowCardinality(String)         COMMENT 'As sent, where display_name differs from it',
-    remote_party        String                         COMMENT 'Far end''s address' CODEC(ZSTD(6, 24)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
+    remote_party        String                         COMMENT 'Far end''s address' CODEC(ZSTD(6)),
     remote_address      String                         COMMENT 'Caller''s or callee''s address by direction; empty where equal to remote_party',
     local_address       LowCardinality(String)         COMMENT 'What the caller dialled, or our caller id',
     type                LowCardinality(String)         COMMENT 'sip, acano, or as sent',
@@ -118,13 +118,13 @@ CREATE TABLE call_legs_data
     rx_video_gap_density   Nullable(Float32)           COMMENT 'Density of loss between bursts',
     version             UInt64                         COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted          UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 4,
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
 ORDER BY (toStartOfHour(start), call_id, id, session)
-SETTINGS default_compression_codec = 'ZSTD(1)'
+SETTINGS index_granularity = 2048, default_compression_codec = 'ZSTD(1)'
 COMMENT 'Call legs: one connection of one party to one bridge';
 
 -- call_legs_rows has the columns that are written, from those that are kept. Times a few seconds apart are kept as differences: a leg takes a third less.
