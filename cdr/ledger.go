@@ -369,28 +369,29 @@ func (l *Ledger) Add(r SourcedRecord) (isNew bool) {
 		l.sessions[r.Session] = s
 	}
 	l.judge(s, r)
-	if s.knows(r.CorrelatorIndex) {
+	known := s.knows(r.CorrelatorIndex)
+	firstTime, lastTime, bridge, fresh := s.row.FirstTime, s.row.LastTime, s.bridge(), s.row.Records == 0
+	if known {
 		s.row.Duplicates++
 		s.dirty = true
-		return false
+	} else {
+		s.learn(r.Header)
 	}
-	firstTime, lastTime, bridge := s.row.FirstTime, s.row.LastTime, s.bridge()
-	s.learn(r.Header)
-	// Where a session carries two GUIDs the lower one decides, so that order does not.
+	// Where a session carries two GUIDs the lower one decides, and where two tokens bring it the lower one, so that order does not.
 	if r.CallBridge != uuid.Nil && (s.row.BridgeID == uuid.Nil || bytes.Compare(r.CallBridge[:], s.row.BridgeID[:]) < 0) {
 		s.row.BridgeID = r.CallBridge
-		l.touchSession(r.Session)
 	}
-	// The lowest source decides where two tokens bring one session, so that order does not.
 	if (r.Cluster < s.row.SourceCluster) || (r.Cluster == s.row.SourceCluster && r.Source < s.row.Source) {
 		s.row.Source, s.row.SourceCluster = r.Source, r.Cluster
-		l.touchSession(r.Session)
 	}
-	if s.row.Records == 1 || !s.row.FirstTime.Equal(firstTime) || s.bridge() != bridge {
+	if fresh || !s.row.FirstTime.Equal(firstTime) || s.bridge() != bridge {
 		l.rank(s.bridge())
 		if s.bridge() != bridge {
 			l.rank(bridge)
 		}
+	}
+	if known {
+		return false
 	}
 	if s.row.Superseded && s.row.LastTime.After(lastTime) {
 		l.reopen(r.Session) // what was closed by the new session ends later
@@ -488,7 +489,7 @@ func (l *Ledger) Changed(asOf time.Time) Facts {
 		l.asOf = asOf
 	}
 	l.sweep()
-	var f Facts
+	f := Facts{Moved: l.movedSessions()}
 	changed := make([]Object, 0, len(l.dirty))
 	for o := range l.dirty {
 		changed = append(changed, o)
@@ -502,7 +503,6 @@ func (l *Ledger) Changed(asOf time.Time) Facts {
 	clear(l.dirty)
 	for _, s := range l.sessions {
 		if s.dirty {
-			s.row.Bridge, s.row.Cluster = l.bridgeOf(s)
 			f.Sessions = append(f.Sessions, s.completeness())
 			s.dirty = false
 		}
@@ -531,6 +531,34 @@ func (l *Ledger) bridgeOf(s *sessionState) (bridge, cluster string) {
 		return b.Name, b.Cluster
 	}
 	return s.row.Source, s.row.SourceCluster
+}
+
+// movedSessions finds the sessions that turn out to be another bridge's than their rows say: a GUID or a token was learnt later, or a GUID got a name.
+func (l *Ledger) movedSessions() []Place {
+	var moved []Place
+	for id, s := range l.sessions {
+		if !s.dirty {
+			continue
+		}
+		before := Place{id, s.row.Bridge, s.row.Cluster, s.placed}
+		now := Place{Session: id, BridgeID: s.row.BridgeID}
+		now.Bridge, now.Cluster = l.bridgeOf(s)
+		s.row.Bridge, s.row.Cluster, s.placed = now.Bridge, now.Cluster, now.BridgeID
+		if before == now || before.Bridge == "" && before.Cluster == "" {
+			continue // as it was, or nothing was handed out before
+		}
+		moved = append(moved, now)
+		for o, state := range l.objects {
+			if o.Session == id {
+				l.dirty[o] = true
+				if state.handed.is {
+					state.handed.version++ // that of the stored row, once it is moved
+				}
+			}
+		}
+	}
+	slices.SortFunc(moved, func(a, b Place) int { return bytes.Compare(a.Session[:], b.Session[:]) })
+	return moved
 }
 
 // handOut adds the row of an object to f if it changed.

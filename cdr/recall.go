@@ -1,6 +1,10 @@
 package cdr
 
-import "github.com/google/uuid"
+import (
+	"maps"
+
+	"github.com/google/uuid"
+)
 
 // Knows tells whether a record of the session with that index was added or restored with its session.
 func (l *Ledger) Knows(session uuid.UUID, correlatorIndex int64) bool {
@@ -35,4 +39,17 @@ func ObjectsOf(r Record) []Object {
 		list = append(list, Object{r.Session, KindLeg, id})
 	}
 	return list
+}
+
+// SetBridges names the bridges of callBridge GUIDs, as the inventory knows them by now. Rows that name a bridge otherwise are moved by the next Changed.
+func (l *Ledger) SetBridges(bridges map[uuid.UUID]Bridge) {
+	if maps.Equal(bridges, l.settings.Bridges) {
+		return
+	}
+	l.settings.Bridges = bridges
+	for _, s := range l.sessions {
+		if bridge, cluster := l.bridgeOf(s); bridge != s.row.Bridge || cluster != s.row.Cluster {
+			s.dirty = true
+		}
+	}
 }

@@ -186,6 +186,9 @@ type Session struct {
 	SourceCluster   string    `ch:"source_cluster" json:"source_cluster"` // cluster of that token's bridge
 	FirstIndex      int64     `ch:"first_index" json:"first_index"`       // lowest and highest correlatorIndex known
 	LastIndex       int64     `ch:"last_index" json:"last_index"`
+	FirstMissing    int64     `ch:"first_missing" json:"first_missing"`       // what the record of the lowest index says is missing before it
+	FirstIndexTime  time.Time `ch:"first_index_time" json:"first_index_time"` // of the records with these indices
+	LastIndexTime   time.Time `ch:"last_index_time" json:"last_index_time"`
 	FirstTime       time.Time `ch:"first_time" json:"first_time"` // earliest and latest record time known
 	LastTime        time.Time `ch:"last_time" json:"last_time"`
 	Records         int64     `ch:"records" json:"records"`                   // distinct records
@@ -195,6 +198,14 @@ type Session struct {
 	Gaps            []Gap     `ch:"gaps" json:"gaps"`                         // in order
 	Superseded      bool      `ch:"superseded" json:"superseded"`             // a later session of the same bridge is known
 	Version         uint64    `ch:"version" json:"version"`
+}
+
+// Place is the bridge whose session it turns out to be.
+type Place struct {
+	Session  uuid.UUID
+	Bridge   string
+	Cluster  string
+	BridgeID uuid.UUID
 }
 
 // Gap is a run of absent correlator indices.
@@ -228,6 +239,8 @@ const (
 
 // Facts are rows that changed, or with [Build] all rows. Order: by session, then start, then id.
 type Facts struct {
+	// Moved sessions: all their stored rows are to say this place, each with a version one higher. Do so before the rows below are stored.
+	Moved      []Place
 	Calls      []Call
 	Legs       []Leg
 	Recordings []Recording

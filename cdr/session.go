@@ -21,6 +21,8 @@ type sessionState struct {
 	dirty bool
 	// unfinishedHeld: everything of the session whose end is not known from a record is in memory.
 	unfinishedHeld bool
+	// placed is the GUID that the rows of the session carry; their names are those in row.
+	placed uuid.UUID
 	// twoBridges and foreign say that the finding was made, so that it is made once.
 	twoBridges, foreign bool
 }
@@ -85,7 +87,9 @@ func (s *sessionState) completeness() Session {
 	row.Gaps = []Gap{}
 	row.Missing, row.ReportedMissing = 0, 0
 	if len(s.runs) > 0 {
-		row.FirstIndex, row.LastIndex = s.runs[0].lo, s.last()
+		first, last := s.runs[0], s.runs[len(s.runs)-1]
+		row.FirstIndex, row.FirstIndexTime, row.FirstMissing = first.lo, first.loTime, first.loMissing
+		row.LastIndex, row.LastIndexTime = last.hi, last.hiTime
 	}
 	for i := 1; i < len(s.runs); i++ {
 		before, after := s.runs[i-1], s.runs[i]
@@ -103,16 +107,16 @@ func (s *sessionState) completeness() Session {
 
 // restoreSession makes the state that handed out the row.
 func restoreSession(row Session) *sessionState {
-	s := &sessionState{row: row}
+	s := &sessionState{row: row, placed: row.BridgeID}
 	if row.Records == 0 {
 		return s
 	}
-	lo, loTime, loMissing := row.FirstIndex, row.FirstTime, int64(0)
+	lo, loTime, loMissing := row.FirstIndex, row.FirstIndexTime, row.FirstMissing
 	for _, g := range row.Gaps {
 		s.runs = append(s.runs, run{lo: lo, hi: g.After, loTime: loTime, hiTime: g.From, loMissing: loMissing})
 		lo, loTime, loMissing = g.After+g.Count+1, g.To, g.Reported
 	}
-	s.runs = append(s.runs, run{lo: lo, hi: row.LastIndex, loTime: loTime, hiTime: row.LastTime, loMissing: loMissing})
+	s.runs = append(s.runs, run{lo: lo, hi: row.LastIndex, loTime: loTime, hiTime: row.LastIndexTime, loMissing: loMissing})
 	return s
 }
 

@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
 )
 
@@ -134,7 +137,9 @@ type ClusterState struct {
 	// Usage is the newest complete five-minute bin of MPLicenseUsage, summed over hosts.
 	Usage Sample[UsageTotals]
 	// Groups maps a bridge's uniqueName to the name of its Call Bridge Group; bridges in no group map to "".
-	Groups     Sample[map[string]string]
+	Groups Sample[map[string]string]
+	// GUIDs maps a bridge's uniqueName to its callBridge GUID. It does not grow old: a GUID stays a bridge's.
+	GUIDs      map[string]string
 	Schedulers map[string]Sample[SchedulerState]
 }
 
@@ -247,6 +252,26 @@ func (l *Live) UpdateCluster(cluster string, change func(*ClusterState)) {
 	if c := l.clusters[cluster]; c != nil {
 		change(c)
 	}
+}
+
+// BridgesByGUID names the configured bridges by the callBridge GUIDs that were learnt so far. A bridge is known to the cluster by its uniqueName, to us by
+// its configured name.
+func (l *Live) BridgesByGUID() map[uuid.UUID]cdr.Bridge {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := map[uuid.UUID]cdr.Bridge{}
+	for _, c := range l.inventory.Clusters {
+		for _, b := range c.Bridges {
+			name := b.Name
+			if unique := l.bridges[bridgeKey{c.Name, b.Name}].state.Config.Value.UniqueName; unique != nil {
+				name = *unique
+			}
+			if id, err := uuid.Parse(l.clusters[c.Name].GUIDs[name]); err == nil {
+				known[id] = cdr.Bridge{Name: b.Name, Cluster: c.Name}
+			}
+		}
+	}
+	return known
 }
 
 // SetCertificate stores what a probe found.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -308,6 +309,38 @@ func (l loader) with(ctx context.Context, name string, ids []uuid.UUID) context.
 		params[name] = uuidArray(ids)
 	}
 	return clickhouse.Context(ctx, clickhouse.WithParameters(params))
+}
+
+// MoveSession makes all stored rows of a session say the bridge that it turns out to be, each with a version one higher. Done twice it changes nothing more.
+func MoveSession(ctx context.Context, conn driver.Conn, p cdr.Place) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+		"session": p.Session.String(), "bridge": p.Bridge, "cluster": p.Cluster, "guid": p.BridgeID.String(),
+	}), clickhouse.WithSettings(clickhouse.Settings{"throw_on_max_partitions_per_insert_block": 0}))
+	for _, table := range []struct {
+		Table
+		rows string
+	}{{CallFacts, CallFacts.Name + " FINAL"}, {LegFacts, legRows}, {RecordingFacts, RecordingFacts.Name + " FINAL"}, {StreamFacts, StreamFacts.Name + " FINAL"}} {
+		columns := make([]string, 0, len(table.Columns()))
+		for _, c := range table.Columns() {
+			switch c {
+			case "call_bridge":
+				c = "{bridge:String}"
+			case "cms_cluster":
+				c = "{cluster:String}"
+			case "call_bridge_id":
+				c = "{guid:UUID}"
+			case "version":
+				c = "version + 1"
+			}
+			columns = append(columns, c)
+		}
+		err := conn.Exec(ctx, table.Insert()+" SELECT "+strings.Join(columns, ", ")+" FROM "+table.rows+
+			" WHERE session = {session:UUID} AND (call_bridge, cms_cluster, call_bridge_id) != ({bridge:String}, {cluster:String}, {guid:UUID})")
+		if err != nil {
+			return fmt.Errorf("move the rows of session %s in %s: %w", p.Session, table.Name, err)
+		}
+	}
+	return nil
 }
 
 // NewestHeartbeat is when the newest heartbeat in the store was sent; zero for none.

@@ -177,13 +177,16 @@ func (c *cluster) pollGroups(ctx context.Context, w *worker) {
 	if !w.ask(ctx, "callBridges", func() (err error) { bridges, err = w.client.callBridges(ctx); return err }) {
 		return
 	}
-	membership := make(map[string]string)
+	membership, guids := make(map[string]string), make(map[string]string)
 	for _, b := range bridges {
 		c.config.publish(ctx, w, "", "callBridge", deref(b.ID), &b)
 		if b.Name == nil {
 			continue
 		}
 		membership[*b.Name] = ""
+		if b.ID != nil {
+			guids[*b.Name] = *b.ID
+		}
 		if b.CallBridgeGroup != nil {
 			membership[*b.Name] = *b.CallBridgeGroup
 			if name, known := groups[*b.CallBridgeGroup]; known {
@@ -191,7 +194,9 @@ func (c *cluster) pollGroups(ctx context.Context, w *worker) {
 			}
 		}
 	}
-	c.poller.deps.Live.UpdateCluster(c.inv.Name, func(s *collector.ClusterState) { s.Groups = sampled(w, "callBridges", at, membership) })
+	c.poller.deps.Live.UpdateCluster(c.inv.Name, func(s *collector.ClusterState) {
+		s.Groups, s.GUIDs = sampled(w, "callBridges", at, membership), guids
+	})
 }
 
 // callBridges lists the members of the cluster in detail.

@@ -262,7 +262,7 @@ func (a *App) runStore(ctx context.Context) error {
 		return ctx.Err()
 	}
 	w := writer.New(writerConfig(a.options.Config), writer.Deps{
-		Bus: a.bus, Store: conn, Observer: a.observer, Log: a.log, Registerer: a.registry,
+		Bus: a.bus, Store: conn, Observer: a.observer, Bridges: a.live.BridgesByGUID, Log: a.log, Registerer: a.registry,
 	})
 	return w.Run(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -268,6 +269,8 @@ type factWriter struct {
 	ledger *cdr.Ledger
 	chunk  []chunkRecord
 	forgot time.Time
+	// remembered are the bridges whose GUIDs stored sessions carry under another name than their token's.
+	remembered map[uuid.UUID]cdr.Bridge
 }
 
 // forgetEvery is how often what is settled is let go; looking for it walks all that is in memory.
@@ -394,6 +397,7 @@ func (f *factWriter) flush(ctx context.Context) error {
 		return err
 	}
 	now := f.w.now()
+	f.nameBridges()
 	facts := f.ledger.Changed(now)
 	if err := f.store(ctx, facts); err != nil {
 		return err
@@ -426,8 +430,26 @@ func (f *factWriter) recall() {
 	}
 }
 
+// nameBridges tells the ledger which bridges the GUIDs are, those that an earlier run knew included.
+func (f *factWriter) nameBridges() {
+	if f.w.deps.Bridges == nil {
+		return
+	}
+	known := maps.Clone(f.remembered)
+	maps.Copy(known, f.w.deps.Bridges())
+	f.ledger.SetBridges(known)
+}
+
 // store writes facts: sessions last, as a later start is restored from them.
 func (f *factWriter) store(ctx context.Context, facts cdr.Facts) error {
+	for _, place := range facts.Moved {
+		err := f.w.retry(ctx, "rows of a session that is another bridge's", func(ctx context.Context) error {
+			return storage.MoveSession(ctx, f.w.deps.Store, place)
+		})
+		if err != nil {
+			return err
+		}
+	}
 	for _, part := range []struct {
 		table storage.Table
 		rows  []any
@@ -467,6 +489,13 @@ func (f *factWriter) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.remembered = map[uuid.UUID]cdr.Bridge{}
+	for _, s := range sessions {
+		if s.BridgeID != uuid.Nil && (s.Bridge != s.Source || s.Cluster != s.SourceCluster) {
+			f.remembered[s.BridgeID] = cdr.Bridge{Name: s.Bridge, Cluster: s.Cluster}
+		}
+	}
+	f.nameBridges()
 	f.ledger.RestoreSessions(sessions, highest)
 	f.w.deps.Observer.FactsStored(cdr.Facts{Sessions: sessions})
 	return f.fillNeeds(ctx, nil)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -77,9 +78,11 @@ type Observer interface {
 
 // Deps are what the composition root gives the writer.
 type Deps struct {
-	Bus        *bus.Bus
-	Store      driver.Conn
-	Observer   Observer // nil: nobody listens
+	Bus      *bus.Bus
+	Store    driver.Conn
+	Observer Observer // nil: nobody listens
+	// Bridges names the configured bridges by callBridge GUID, as far as they are known at the moment; nil: none ever is.
+	Bridges    func() map[uuid.UUID]cdr.Bridge
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time

@@ -14,6 +14,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
+	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
@@ -23,9 +24,21 @@ func TestMain(m *testing.M) { storagetest.Main(m) }
 // startWriter runs a writer until the returned function is called.
 func startWriter(t *testing.T, b *bus.Bus, conn driver.Conn, observer Observer) (stop func()) {
 	t.Helper()
+	return start(t, Deps{Bus: b, Store: conn, Observer: observer})
+}
+
+// startNamed runs a writer that knows the names of bridges.
+func startNamed(t *testing.T, b *bus.Bus, conn driver.Conn, bridges map[uuid.UUID]cdr.Bridge) (stop func()) {
+	t.Helper()
+	return start(t, Deps{Bus: b, Store: conn, Bridges: func() map[uuid.UUID]cdr.Bridge { return bridges }})
+}
+
+func start(t *testing.T, deps Deps) (stop func()) {
+	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Linger = 20 * time.Millisecond
-	w := New(cfg, Deps{Bus: b, Store: conn, Observer: observer, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	deps.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	w := New(cfg, deps)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
