@@ -615,6 +615,9 @@ func (l *Ledger) handOut(o *objectState, f *Facts) {
 	}
 }
 
+// sortSlot is the stretch of time by which rows are sorted in storage: a row whose start moves to another lies under another key.
+const sortSlot = 10 * time.Minute
+
 // next compares a row with the one handed out before. A row that changed though no more records are known (time passed, a session was
 // superseded) gets the next version, so that it wins; moved says that the old row must be buried.
 func (o *objectState) next(print uint64, start time.Time, call uuid.UUID, version *uint64) (old handedOut, moved, fresh bool) {
@@ -626,7 +629,7 @@ func (o *objectState) next(print uint64, start time.Time, call uuid.UUID, versio
 		*version = old.version + 1
 	}
 	o.handed = handedOut{true, print, start, call, *version}
-	moved = old.is && (!old.start.Truncate(time.Hour).Equal(start.Truncate(time.Hour)) || old.call != call)
+	moved = old.is && (!old.start.Truncate(sortSlot).Equal(start.Truncate(sortSlot)) || old.call != call)
 	return old, moved, true
 }
 

@@ -48,7 +48,7 @@ func (s *shelf) put(key string, version uint64, dead uint8, row any) {
 	s.rows[key] = shelved{version, dead == 1, row}
 }
 
-func hour(t time.Time) string { return t.Truncate(time.Hour).String() }
+func slotOf(t time.Time) string { return t.Truncate(sortSlot).String() }
 
 func (s *shelf) keep(f Facts) {
 	for _, place := range f.Moved {
@@ -78,16 +78,16 @@ func (s *shelf) keep(f Facts) {
 		}
 	}
 	for _, r := range f.Calls {
-		s.put(fmt.Sprint("call", hour(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
+		s.put(fmt.Sprint("call", slotOf(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
 	}
 	for _, r := range f.Legs {
-		s.put(fmt.Sprint("leg", hour(r.Start), r.CallID, r.ID, r.Session), r.Version, r.IsDeleted, r)
+		s.put(fmt.Sprint("leg", slotOf(r.Start), r.CallID, r.ID, r.Session), r.Version, r.IsDeleted, r)
 	}
 	for _, r := range f.Recordings {
-		s.put(fmt.Sprint("recording", hour(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
+		s.put(fmt.Sprint("recording", slotOf(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
 	}
 	for _, r := range f.Streams {
-		s.put(fmt.Sprint("stream", hour(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
+		s.put(fmt.Sprint("stream", slotOf(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
 	}
 }
 

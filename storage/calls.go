@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/cdr"
@@ -129,12 +130,7 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 		c.add("start <= {at:DateTime64(3, 'UTC')} AND (end IS NULL OR end > {at:DateTime64(3, 'UTC')})", "at", timeText(f.At))
 	}
 	if f.Text != "" {
-		bound := ""
-		if !f.Period.From.IsZero() {
-			bound = "start >= {legs_from:DateTime64(3, 'UTC')} AND "
-			c.params["legs_from"] = timeText(f.Period.From.Add(-legBeforeCall))
-		}
-		c.add("("+contains("name")+" OR "+contains("owner_name")+" OR "+contains("cdr_tag")+" OR id IN (SELECT call_id FROM call_legs WHERE "+bound+legsInTextHours+legTextClause+"))",
+		c.add("("+contains("name")+" OR "+contains("owner_name")+" OR "+contains("cdr_tag")+" OR id IN (SELECT call_id FROM call_legs WHERE "+legsOfCalls+" AND "+legTextClause+"))",
 			"text", f.Text)
 	}
 	equal(c, "call_bridge", "bridge", f.Bridge)
@@ -143,9 +139,12 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 		c.add("space_id = {space:UUID}", "space", f.Space.String())
 	}
 	position := func(c Call) Cursor { return Cursor{c.Start, c.ID} }
-	if f.Active || !f.At.IsZero() || f.Text != "" {
-		if !f.Active && f.At.IsZero() {
-			startedIn(c, f.Period)
+	if f.Active || !f.At.IsZero() {
+		everything := window{from: time.Unix(0, 0), to: time.Unix(1<<32-1, 0)}
+		if f.Text != "" {
+			if err := q.boundLegs(ctx, everything, c); err != nil {
+				return nil, nil, err
+			}
 		}
 		return page(ctx, q, callList, c, f.After, f.Limit, position)
 	}
@@ -153,7 +152,24 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 	if err != nil {
 		return nil, nil, err
 	}
-	return pageIn(ctx, q, callList, c, stretches(from, to), f.After, f.Limit, position)
+	var narrow func(window, *conditions) error
+	if f.Text != "" {
+		narrow = func(w window, c *conditions) error { return q.boundLegs(ctx, w, c) }
+	}
+	return pageIn(ctx, q, callList, c, stretches(from, to), f.After, f.Limit, position, narrow)
+}
+
+// boundLegs says when the legs of calls that start in a window may have started: not long before the call, and not after the last of them ended.
+func (q *Queries) boundLegs(ctx context.Context, w window, c *conditions) error {
+	var last time.Time
+	params := clickhouse.Parameters{"from": timeText(w.from), "to": timeText(w.to)}
+	err := q.conn.QueryRow(clickhouse.Context(ctx, clickhouse.WithParameters(params)),
+		"SELECT max(ifNull(end, toDateTime64('2106-01-01 00:00:00', 3, 'UTC'))) FROM calls_data WHERE start >= {from:DateTime64(3, 'UTC')} AND start < {to:DateTime64(3, 'UTC')}").Scan(&last)
+	if err != nil {
+		return fmt.Errorf("query when calls end: %w", err)
+	}
+	c.params["legs_from"], c.params["legs_to"] = timeText(w.from.Add(-legBeforeCall)), timeText(later(last, w.to))
+	return nil
 }
 
 // Call is one call by its id; of several sessions with the same id the newest. found is false where there is none.
@@ -193,9 +209,10 @@ func contains(column string) string {
 // legTextClause finds a text in any name or address of a leg.
 var legTextClause = "(" + contains("display_name") + " OR " + contains("remote_party") + " OR " + contains("remote_address") + " OR " + contains("local_address") + ")"
 
-// legsInTextHours keeps to the hours in which legs with the text may have started.
-const legsInTextHours = "toStartOfHour(start) IN (SELECT toDateTime(arrayJoin(bitmapToArray(groupBitmapMergeState(hours))) * 3600, 'UTC') FROM parties_data " +
-	"WHERE position(value, lowerUTF8({text:String})) > 0) AND "
+// legsOfCalls keeps to the time in which the legs of the calls that are looked at started, and of that to the ten minutes in which the text occurs.
+const legsOfCalls = "start >= {legs_from:DateTime64(3, 'UTC')} AND start <= {legs_to:DateTime64(3, 'UTC')} AND " +
+	"toStartOfTenMinutes(start) IN (SELECT toDateTime(arrayJoin(bitmapToArray(groupBitmapMergeState(slots))) * 600, 'UTC') FROM parties_data " +
+	"WHERE month >= toStartOfMonth({legs_from:DateTime64(3, 'UTC')}) AND month <= toStartOfMonth({legs_to:DateTime64(3, 'UTC')}) AND position(value, lowerUTF8({text:String})) > 0)"
 
 // Legs lists call legs, newest first, and the cursor of the next page, nil on the last.
 func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error) {
@@ -222,9 +239,9 @@ func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error)
 	}
 	next := stretches(from, to)
 	if f.Text != "" {
-		next = q.hoursWithText(f.Text, from, to, f.Limit+1)
+		next = q.slotsWithText(f.Text, from, to, f.Limit+1)
 	}
-	return pageIn(ctx, q, legList, c, next, f.After, f.Limit, position)
+	return pageIn(ctx, q, legList, c, next, f.After, f.Limit, position, nil)
 }
 
 // recordingsOf lists the recordings (table "recordings") or streams (table "streams") of calls, oldest first.
@@ -348,5 +365,5 @@ func page[T any](ctx context.Context, q *Queries, view listView, c *conditions, 
 		once = !once
 		return window{}, once, nil
 	}
-	return pageIn(ctx, q, view, c, everything, after, limit, position)
+	return pageIn(ctx, q, view, c, everything, after, limit, position, nil)
 }

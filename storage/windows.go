@@ -16,10 +16,10 @@ import (
 // A list is asked for newest first and a page at a time. Over years of data the store must not sort all that matches to give its newest hundred rows, so
 // a page is gathered in windows of time, from the newest back, until it is full: each window is a short stretch of the sort key.
 
-// window is a stretch of time to look at, to exclusive; hours, where given, are those in it that need be looked at. The zero window is all time.
+// window is a stretch of time to look at, to exclusive; slots, where given, are the starts of those ten minutes in it that need be looked at. The zero window is all time.
 type window struct {
 	from, to time.Time
-	hours    []time.Time
+	slots    []time.Time
 }
 
 // clause is the window as a condition.
@@ -28,8 +28,8 @@ func (w window) clause() string {
 		return "1"
 	}
 	clause := "start >= {window_from:DateTime64(3, 'UTC')} AND start < {window_to:DateTime64(3, 'UTC')}"
-	if w.hours != nil {
-		clause += " AND toStartOfHour(start) IN {hours:Array(DateTime('UTC'))}"
+	if w.slots != nil {
+		clause += " AND toStartOfTenMinutes(start) IN {slots:Array(DateTime('UTC'))}"
 	}
 	return clause
 }
@@ -40,13 +40,19 @@ func (w window) within(params clickhouse.Parameters) {
 		return
 	}
 	params["window_from"], params["window_to"] = timeText(w.from), timeText(w.to)
-	if w.hours != nil {
-		params["hours"] = hourArray(w.hours)
+	if w.slots != nil {
+		params["slots"] = timeArray(w.slots)
 	}
 }
 
 // windows gives the next older window; false after the oldest.
 type windows func(ctx context.Context) (window, bool, error)
+
+// slot is the first part of the sort keys: rows of the same ten minutes lie together (storage/migrations/0002_facts.sql).
+const (
+	slot        = 10 * time.Minute
+	slotSeconds = int64(slot / time.Second)
+)
 
 // firstWindow is more than a page commonly needs; each window after it is windowGrowth times as long, so that a search for what is rare looks at all of
 // the period in a few steps.
@@ -73,20 +79,20 @@ func stretches(from, to time.Time) windows {
 	}
 }
 
-// hoursWithText are windows of the hours in which legs with a text in a name or address started, count of them at first: each holds a leg at the least,
+// slotsWithText are windows of the tens of minutes in which legs with a text in a name or address started, count of them at first: each holds a leg,
 // if it was not replaced since.
-func (q *Queries) hoursWithText(text string, from, to time.Time, count int) windows {
+func (q *Queries) slotsWithText(text string, from, to time.Time, count int) windows {
 	return func(ctx context.Context) (window, bool, error) {
 		if !from.Before(to) {
 			return window{}, false, nil
 		}
-		hours, err := q.textHours(ctx, text, from, to, count)
-		if err != nil || len(hours) == 0 {
+		slots, err := q.textSlots(ctx, text, from, to, count)
+		if err != nil || len(slots) == 0 {
 			return window{}, false, err
 		}
-		oldest, newest := hours[len(hours)-1], hours[0]
-		w := window{from: later(from, oldest), to: earlier(to, newest.Add(time.Hour)), hours: hours}
-		if len(hours) < count {
+		oldest, newest := slots[len(slots)-1], slots[0]
+		w := window{from: later(from, oldest), to: earlier(to, newest.Add(slot)), slots: slots}
+		if len(slots) < count {
 			to = from // there are no more
 		} else {
 			to = oldest
@@ -96,26 +102,26 @@ func (q *Queries) hoursWithText(text string, from, to time.Time, count int) wind
 	}
 }
 
-// textHours are the newest hours of [from, to) in which legs with a text in a name or address may have started, newest first.
-func (q *Queries) textHours(ctx context.Context, text string, from, to time.Time, count int) ([]time.Time, error) {
+// textSlots are the newest tens of minutes of [from, to) in which legs with a text in a name or address may have started, newest first.
+func (q *Queries) textSlots(ctx context.Context, text string, from, to time.Time, count int) ([]time.Time, error) {
 	var rows []struct {
-		Hour uint32 `ch:"hour"`
+		Slot uint32 `ch:"slot"`
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
 		"text": text, "from": timeText(from), "to": timeText(to),
-		"first": strconv.FormatInt(from.Unix()/3600, 10), "last": strconv.FormatInt((to.Unix()-1)/3600, 10),
+		"first": strconv.FormatInt(from.Unix()/slotSeconds, 10), "last": strconv.FormatInt((to.Unix()-1)/slotSeconds, 10),
 	}))
-	err := q.conn.Select(ctx, &rows, "SELECT arrayJoin(bitmapToArray(all)) AS hour FROM (SELECT groupBitmapMergeState(hours) AS all FROM parties_data "+
+	err := q.conn.Select(ctx, &rows, "SELECT arrayJoin(bitmapToArray(all)) AS slot FROM (SELECT groupBitmapMergeState(slots) AS all FROM parties_data "+
 		"WHERE month >= toStartOfMonth({from:DateTime64(3, 'UTC')}) AND month <= toStartOfMonth({to:DateTime64(3, 'UTC')}) AND position(value, lowerUTF8({text:String})) > 0) "+
-		"WHERE hour >= {first:UInt32} AND hour <= {last:UInt32} ORDER BY hour DESC LIMIT "+strconv.Itoa(count))
+		"WHERE slot >= {first:UInt32} AND slot <= {last:UInt32} ORDER BY slot DESC LIMIT "+strconv.Itoa(count))
 	if err != nil {
-		return nil, fmt.Errorf("query hours of a text: %w", err)
+		return nil, fmt.Errorf("query when a text occurs: %w", err)
 	}
-	hours := make([]time.Time, len(rows))
+	slots := make([]time.Time, len(rows))
 	for i, r := range rows {
-		hours[i] = time.Unix(int64(r.Hour)*3600, 0).UTC()
+		slots[i] = time.Unix(int64(r.Slot)*slotSeconds, 0).UTC()
 	}
-	return hours, nil
+	return slots, nil
 }
 
 // span is the stretch of a table in which a page may lie: the period, the cursor, and what the table holds.
@@ -149,8 +155,8 @@ type listView struct {
 }
 
 var (
-	callList = listView{"calls", "toStartOfHour(start), id, session", "Tuple(DateTime('UTC'), UUID, UUID)"}
-	legList  = listView{"call_legs", "toStartOfHour(start), call_id, id, session", "Tuple(DateTime('UTC'), UUID, UUID, UUID)"}
+	callList = listView{"calls", "toStartOfTenMinutes(start), id, session", "Tuple(DateTime('UTC'), UUID, UUID)"}
+	legList  = listView{"call_legs", "toStartOfTenMinutes(start), call_id, id, session", "Tuple(DateTime('UTC'), UUID, UUID, UUID)"}
 )
 
 // listed is what a list is made of before its rows are read.
@@ -162,7 +168,10 @@ type listed struct {
 
 // pageIn gathers one page, newest first, window by window: first which rows, by the few columns that decide, then all columns of those. A store that
 // deduplicates while it reads would otherwise read every column of every row that it looks at.
-func pageIn[T any](ctx context.Context, q *Queries, view listView, c *conditions, next windows, after *Cursor, limit int, position func(T) Cursor) ([]T, *Cursor, error) {
+//
+// narrow, where given, adds to the conditions what follows from the window.
+func pageIn[T any](ctx context.Context, q *Queries, view listView, c *conditions, next windows, after *Cursor, limit int, position func(T) Cursor,
+	narrow func(w window, c *conditions) error) ([]T, *Cursor, error) {
 	if after != nil {
 		c.add("start <= {after_start:DateTime64(3, 'UTC')} AND (start, id) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",
 			"after_start", timeText(after.Start), "after_id", after.ID.String())
@@ -170,6 +179,11 @@ func pageIn[T any](ctx context.Context, q *Queries, view listView, c *conditions
 	found, err := gather(ctx, next, limit, func(w window, count int) ([]listed, error) {
 		here := &conditions{clauses: append(slices.Clone(c.clauses), w.clause()), params: maps.Clone(c.params)}
 		w.within(here.params)
+		if narrow != nil {
+			if err := narrow(w, here); err != nil {
+				return nil, err
+			}
+		}
 		rows, err := selectRows[listed](here.within(ctx), q, fmt.Sprintf("SELECT start, id, toString((%s)) AS key FROM %s %s ORDER BY start DESC, id DESC LIMIT %d",
 			view.key, view.name, here.where(), count))
 		if err != nil {
@@ -220,14 +234,14 @@ func gather[T any](ctx context.Context, next windows, limit int, fetch func(w wi
 	return list, nil
 }
 
-func hourArray(hours []time.Time) string {
+func timeArray(times []time.Time) string {
 	var text strings.Builder
 	text.WriteByte('[')
-	for i, h := range hours {
+	for i, t := range times {
 		if i > 0 {
 			text.WriteByte(',')
 		}
-		text.WriteString(h.Format("'2006-01-02 15:04:05'"))
+		text.WriteString(t.Format("'2006-01-02 15:04:05'"))
 	}
 	text.WriteByte(']')
 	return text.String()

@@ -34,7 +34,7 @@ CREATE TABLE calls_data
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
-ORDER BY (toStartOfHour(start), id, session)
+ORDER BY (toStartOfTenMinutes(start), id, session)
 SETTINGS default_compression_codec = 'ZSTD(1)'
 COMMENT 'Calls: one bridge''s part of a meeting';
 
@@ -123,7 +123,7 @@ CREATE TABLE call_legs_data
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
-ORDER BY (toStartOfHour(start), call_id, id, session)
+ORDER BY (toStartOfTenMinutes(start), call_id, id, session)
 SETTINGS index_granularity = 2048, default_compression_codec = 'ZSTD(1)'
 COMMENT 'Call legs: one connection of one party to one bridge';
 
@@ -168,7 +168,7 @@ CREATE TABLE recordings_data
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
-ORDER BY (toStartOfHour(start), id, session)
+ORDER BY (toStartOfTenMinutes(start), id, session)
 COMMENT 'Recordings of calls';
 
 CREATE VIEW recordings AS SELECT * EXCEPT (version, is_deleted) FROM recordings_data FINAL;
@@ -197,7 +197,7 @@ CREATE TABLE streams_data
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
-ORDER BY (toStartOfHour(start), id, session)
+ORDER BY (toStartOfTenMinutes(start), id, session)
 COMMENT 'Streams of calls';
 
 CREATE VIEW streams AS SELECT * EXCEPT (version, is_deleted) FROM streams_data FINAL;
