@@ -35,8 +35,9 @@ soak: engine ## the whole program, and the receiver, killed with SIGKILL 50 time
 	BRIDGEWATCH_SOAK_ROUNDS=50 $(GO) test ./internal/app -count=1 -timeout 40m -run TestKilledAndRestarted -v
 
 fuzz: ## a minute of fuzzing on what strangers send
-	$(GO) test ./cdr -run xxx -fuzz FuzzScan -fuzztime 30s
-	$(GO) test ./cdr/receiver -run xxx -fuzz FuzzHandler -fuzztime 30s
+	$(GO) test ./cdr -run xxx -fuzz FuzzScan -fuzztime 20s -fuzzminimizetime 1s
+	$(GO) test ./cdr/receiver -run xxx -fuzz FuzzHandler -fuzztime 20s -fuzzminimizetime 1s
+	$(GO) test ./internal/cmssim -run xxx -fuzz FuzzDecode -fuzztime 20s -fuzzminimizetime 1s
 
 sync-trace: ## a trace of system calls: each body is synced before its 200 (needs strace)
 	./scripts/sync-trace.sh
