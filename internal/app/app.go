@@ -267,23 +267,27 @@ func (a *App) runStore(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
-// openStore connects and prepares the database. An external server may be away: it is waited for, as bodies are safe on the bus meanwhile.
+// openStore connects and prepares the database. A store that is away is waited for, as bodies are safe on the bus meanwhile: an external server may come
+// later than we do, and the embedded engine is started again where it dies.
 func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
+	options := func() (*clickhouse.Options, error) { return externalStore(a.options.Config.ClickHouse) }
+	fatal := []int32{192, 193, 194, 497, 516} // unknown user, wrong password, access denied
 	if a.engine != nil {
-		return prepareStore(ctx, a.engine.Options(databaseName), a.options.Config.Retention, a.log)
-	}
-	options, err := externalStore(a.options.Config.ClickHouse)
-	if err != nil {
-		return nil, err
+		options = func() (*clickhouse.Options, error) { return a.engine.Options(databaseName), nil }
+		fatal = nil
 	}
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
-		conn, err := prepareStore(ctx, options, a.options.Config.Retention, a.log)
+		o, err := options()
+		if err != nil {
+			return nil, err
+		}
+		conn, err := prepareStore(ctx, o, a.options.Config.Retention, a.log)
 		if err == nil || ctx.Err() != nil {
 			return conn, err
 		}
 		var exception *clickhouse.Exception
-		if errors.As(err, &exception) && slices.Contains([]int32{192, 193, 194, 497, 516}, exception.Code) { // unknown user, wrong password, access denied
-			return nil, fmt.Errorf("clickhouse.url: %w", err)
+		if errors.As(err, &exception) && (a.engine != nil || slices.Contains(fatal, exception.Code)) {
+			return nil, fmt.Errorf("store: %w", err) // it answers, and will answer the same
 		}
 		a.log.Warn("the store cannot be used yet; it is tried again", "error", err, "in", pause)
 		select {

@@ -147,30 +147,27 @@ func legBody(session uuid.UUID, sender, index int) []byte {
 		session, kind, now, index+1, index, inner)
 }
 
-// engineProcess is the child of a serve process that holds the engine.
-func engineProcess(t *testing.T, parent int) int {
+// engineProcess waits for the child of a serve process that holds the engine.
+func engineProcess(t *testing.T, parent int) (pid int) {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
-	if err != nil || len(strings.Fields(string(text))) == 0 {
-		all, _ := os.ReadDir("/proc")
-		for _, entry := range all { // a child of another thread
+	waitFor(t, time.Minute, func() error {
+		all, err := os.ReadDir("/proc")
+		if err != nil {
+			return err
+		}
+		for _, entry := range all {
 			stat, err := os.ReadFile("/proc/" + entry.Name() + "/stat")
 			if err != nil {
-				continue
+				continue // no process, or gone
 			}
 			_, rest, _ := strings.Cut(string(stat), ") ")
-			if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
-				if pid, err := strconv.Atoi(entry.Name()); err == nil {
-					return pid
-				}
+			if fields := strings.Fields(rest); len(fields) > 1 && fields[0] != "Z" && fields[1] == strconv.Itoa(parent) {
+				pid, err = strconv.Atoi(entry.Name())
+				return err
 			}
 		}
-		t.Fatalf("no child of process %d", parent)
-	}
-	pid, err := strconv.Atoi(strings.Fields(string(text))[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+		return fmt.Errorf("no child of process %d", parent)
+	})
 	return pid
 }
 

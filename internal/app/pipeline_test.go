@@ -17,6 +17,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/bridgewatch/bridgewatch/internal/cmssim"
 	"github.com/bridgewatch/bridgewatch/internal/config"
@@ -35,7 +36,35 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv(brokerVariable); dir != "" {
+		if err := brokerForTest(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	storagetest.Main(m)
+}
+
+// brokerVariable makes the test binary act as a NATS server with its data in the folder that it names and on the port in the file "port" there.
+const brokerVariable = "BRIDGEWATCH_TEST_BROKER"
+
+func brokerForTest(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "port"))
+	if err != nil {
+		return err
+	}
+	port, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	broker, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: filepath.Join(dir, "js"), SyncAlways: true})
+	if err != nil {
+		return err
+	}
+	broker.Start()
+	broker.WaitForShutdown()
+	return nil
 }
 
 func serveForTest(path string) error {
@@ -287,6 +316,91 @@ func TestKilledAndRestarted(t *testing.T) {
 		time.Sleep(perRound/2 + time.Duration(round*617%int(perRound/time.Millisecond))*time.Millisecond/2)
 		d.kill()
 		d.serve()
+	}
+	d.compare(d.drain(3 * time.Minute))
+}
+
+// killsOfParts is how often TestPartsKilled kills each part.
+func killsOfParts(t *testing.T) int {
+	t.Helper()
+	if text := os.Getenv("BRIDGEWATCH_SOAK_ROUNDS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("BRIDGEWATCH_SOAK_ROUNDS: %v", err)
+		}
+		return n
+	}
+	return 2
+}
+
+// TestEngineKilled kills the engine's process alone, under load: the program goes on, and every record is there once.
+func TestEngineKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills whole processes")
+	}
+	rounds := killsOfParts(t)
+	const speed, perRound = 60, 4 * time.Second
+	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 6, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: time.Duration(rounds) * perRound * speed})
+	d.serve()
+	d.sim.StartStory()
+	for round := range rounds {
+		time.Sleep(perRound/2 + time.Duration(round*617%2000)*time.Millisecond)
+		waitFor(t, time.Minute, func() error { return syscall.Kill(engineProcess(t, d.cmd.Process.Pid), syscall.SIGKILL) })
+	}
+	d.compare(d.drain(3 * time.Minute))
+}
+
+// TestBrokerKilled kills a NATS server of its own, under load, and starts it again: bridges get 503 meanwhile, and every record is there once.
+func TestBrokerKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills whole processes")
+	}
+	rounds := killsOfParts(t)
+	const speed, perRound = 60, 5 * time.Second
+	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 7, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: time.Duration(rounds) * perRound * speed})
+	dir := t.TempDir()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	if err := os.WriteFile(filepath.Join(dir, "port"), []byte(strconv.Itoa(port)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.path, append(text, fmt.Sprintf("\nnats: {url: \"nats://127.0.0.1:%d\"}\n", port)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() *exec.Cmd {
+		broker := exec.Command(self)
+		broker.Env = append(os.Environ(), brokerVariable+"="+dir)
+		broker.Stderr = os.Stderr
+		if err := broker.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return broker
+	}
+	broker := start()
+	t.Cleanup(func() {
+		_ = broker.Process.Kill()
+		_ = broker.Wait()
+	})
+	d.serve()
+	d.sim.StartStory()
+	for round := range rounds {
+		time.Sleep(perRound/2 + time.Duration(round*617%2000)*time.Millisecond)
+		_ = broker.Process.Kill()
+		_ = broker.Wait()
+		time.Sleep(time.Duration(round%3) * 300 * time.Millisecond)
+		broker = start()
 	}
 	d.compare(d.drain(3 * time.Minute))
 }

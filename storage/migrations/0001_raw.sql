@@ -2,7 +2,7 @@
 -- Tables that end in _data are physical; the names without it are the ones to query, and are exact without FINAL.
 
 -- +goose Up
-CREATE TABLE cdr_bodies_data
+CREATE TABLE IF NOT EXISTS cdr_bodies_data
 (
     body_id        UUID                    COMMENT 'Made by the receiver when the body arrived',
     part           UInt32                  COMMENT 'Position of this piece, from 1; bodies above the bus''s payload are cut by bytes',
@@ -19,11 +19,11 @@ PARTITION BY toYYYYMM(received)
 ORDER BY (source, received, body_id, part)
 COMMENT 'POST bodies of Call Bridges, byte for byte';
 
-CREATE VIEW cdr_bodies AS
+CREATE VIEW IF NOT EXISTS cdr_bodies AS
 SELECT body_id, part, parts, received, source, cms_cluster, remote_address, content_type, length(body) AS size, body
 FROM cdr_bodies_data FINAL;
 
-CREATE TABLE cdr_records_data
+CREATE TABLE IF NOT EXISTS cdr_records_data
 (
     session           UUID                   COMMENT 'Session GUID of the running Call Bridge (records/@session)',
     correlator_index  Int64                  COMMENT 'Position among all records of the session, from 0 (record/@correlatorIndex)',
@@ -48,10 +48,10 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (session, correlator_index)
 COMMENT 'Call detail records, one row each however often they were delivered';
 
-CREATE VIEW cdr_records AS
+CREATE VIEW IF NOT EXISTS cdr_records AS
 SELECT * FROM cdr_records_data FINAL;
 
-CREATE TABLE cdr_quarantine_data
+CREATE TABLE IF NOT EXISTS cdr_quarantine_data
 (
     body_id        UUID                   COMMENT 'Body that was not, or not wholly, understood',
     part           UInt32                 COMMENT 'Position of this piece, from 1',
@@ -70,11 +70,11 @@ PARTITION BY toYYYYMM(received)
 ORDER BY (source, received, body_id, part)
 COMMENT 'Bodies that were not, or not wholly, understood; bridgewatch import can feed them again';
 
-CREATE VIEW cdr_quarantine AS
+CREATE VIEW IF NOT EXISTS cdr_quarantine AS
 SELECT body_id, part, parts, received, source, cms_cluster, remote_address, reason, position, records_kept, length(body) AS size, body
 FROM cdr_quarantine_data FINAL;
 
-CREATE TABLE heartbeats_data
+CREATE TABLE IF NOT EXISTS heartbeats_data
 (
     sent   DateTime64(3, 'UTC') COMMENT 'When Bridgewatch posted the heartbeat to its own CDR listener',
     stored DateTime64(3, 'UTC') COMMENT 'When the writer took it from the bus'

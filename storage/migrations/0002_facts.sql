@@ -2,7 +2,7 @@
 -- row that moved to another sort key is buried by a tombstone (docs/design.md, Facts). The zero UUID and '' mean "none" or "not known".
 
 -- +goose Up
-CREATE TABLE calls_data
+CREATE TABLE IF NOT EXISTS calls_data
 (
     id                UUID                          COMMENT 'Call id (call/@id), one bridge''s',
     call_correlator   UUID                          COMMENT 'Same on all bridges that host the meeting',
@@ -38,9 +38,9 @@ ORDER BY (toStartOfTenMinutes(start), id, session)
 SETTINGS default_compression_codec = 'ZSTD(1)'
 COMMENT 'Calls: one bridge''s part of a meeting';
 
-CREATE VIEW calls AS SELECT * EXCEPT (version, is_deleted) FROM calls_data FINAL;
+CREATE VIEW IF NOT EXISTS calls AS SELECT * EXCEPT (version, is_deleted) FROM calls_data FINAL;
 
-CREATE TABLE call_legs_data
+CREATE TABLE IF NOT EXISTS call_legs_data
 (
     id                  UUID                           COMMENT 'Call leg id (callLeg/@id)',
     call_id             UUID                           COMMENT 'Last call it was in; zero if it never was in one',
@@ -128,7 +128,7 @@ SETTINGS index_granularity = 2048, default_compression_codec = 'ZSTD(1)'
 COMMENT 'Call legs: one connection of one party to one bridge';
 
 -- call_legs_rows has the columns that are written, from those that are kept. Times a few seconds apart are kept as differences: a leg takes a third less.
-CREATE VIEW call_legs_rows AS
+CREATE VIEW IF NOT EXISTS call_legs_rows AS
 SELECT
     id, call_id, calls, cms_cluster, call_bridge, call_bridge_id, session, display_name, display_name_raw, remote_party, remote_address,
     local_address, type, sub_type, lync_sub_type, direction, guest, recording, streaming, counts_as_person, scanner, ivr, lobby, cdr_tag, owner_id,
@@ -142,9 +142,9 @@ SELECT
     rx_audio_gap_density, rx_video_burst_seconds, rx_video_burst_density, rx_video_gap_seconds, rx_video_gap_density, version, is_deleted
 FROM call_legs_data FINAL;
 
-CREATE VIEW call_legs AS SELECT * EXCEPT (version, is_deleted) FROM call_legs_rows;
+CREATE VIEW IF NOT EXISTS call_legs AS SELECT * EXCEPT (version, is_deleted) FROM call_legs_rows;
 
-CREATE TABLE recordings_data
+CREATE TABLE IF NOT EXISTS recordings_data
 (
     id               UUID                           COMMENT 'Recording id',
     call_id          UUID                           COMMENT 'Call recorded',
@@ -171,9 +171,9 @@ PARTITION BY toYYYYMM(start)
 ORDER BY (toStartOfTenMinutes(start), id, session)
 COMMENT 'Recordings of calls';
 
-CREATE VIEW recordings AS SELECT * EXCEPT (version, is_deleted) FROM recordings_data FINAL;
+CREATE VIEW IF NOT EXISTS recordings AS SELECT * EXCEPT (version, is_deleted) FROM recordings_data FINAL;
 
-CREATE TABLE streams_data
+CREATE TABLE IF NOT EXISTS streams_data
 (
     id               UUID                           COMMENT 'Streaming id',
     call_id          UUID                           COMMENT 'Call streamed',
@@ -200,9 +200,9 @@ PARTITION BY toYYYYMM(start)
 ORDER BY (toStartOfTenMinutes(start), id, session)
 COMMENT 'Streams of calls';
 
-CREATE VIEW streams AS SELECT * EXCEPT (version, is_deleted) FROM streams_data FINAL;
+CREATE VIEW IF NOT EXISTS streams AS SELECT * EXCEPT (version, is_deleted) FROM streams_data FINAL;
 
-CREATE TABLE cdr_sessions_data
+CREATE TABLE IF NOT EXISTS cdr_sessions_data
 (
     session          UUID                   COMMENT 'Session GUID: one run of one Call Bridge',
     cms_cluster      LowCardinality(String) COMMENT 'Cluster, as configured',
@@ -230,14 +230,14 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY session
 COMMENT 'Completeness of the records of each session';
 
-CREATE VIEW cdr_sessions AS SELECT * EXCEPT version FROM cdr_sessions_data FINAL;
+CREATE VIEW IF NOT EXISTS cdr_sessions AS SELECT * EXCEPT version FROM cdr_sessions_data FINAL;
 
-CREATE VIEW cdr_gaps AS
+CREATE VIEW IF NOT EXISTS cdr_gaps AS
 SELECT session, cms_cluster, call_bridge, gap.after AS after, gap.count AS count, gap.reported AS reported, gap.from AS from, gap.to AS to
 FROM cdr_sessions_data FINAL
 ARRAY JOIN gaps AS gap;
 
-CREATE VIEW meetings AS
+CREATE VIEW IF NOT EXISTS meetings AS
 SELECT
     call_correlator,
     min(c.cms_cluster)                             AS cms_cluster,
@@ -260,7 +260,7 @@ SETTINGS prefer_column_name_to_alias = 1;
 
 -- Those meetings whose first call began in [from, to), without looking at all others: for lists over years. Calls of one meeting that begin more
 -- than 32 days apart are taken for several.
-CREATE VIEW meetings_between AS
+CREATE VIEW IF NOT EXISTS meetings_between AS
 SELECT
     call_correlator,
     min(c.cms_cluster)                             AS cms_cluster,

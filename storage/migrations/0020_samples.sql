@@ -2,7 +2,7 @@
 -- Tables that end in _data are physical; the names without it are the ones to query, and are exact without FINAL.
 
 -- +goose Up
-CREATE TABLE bridge_samples_data
+CREATE TABLE IF NOT EXISTS bridge_samples_data
 (
     time                                   DateTime64(3, 'UTC')   COMMENT 'When the poll began (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster                            LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -53,12 +53,12 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, call_bridge, time)
 COMMENT 'One row a poll of a Call Bridge';
 
-CREATE VIEW bridge_samples AS
+CREATE VIEW IF NOT EXISTS bridge_samples AS
 SELECT *,
     media_processing_load / nullIf(load_limit, 0) AS load_ratio
 FROM bridge_samples_data FINAL;
 
-CREATE TABLE license_samples_data
+CREATE TABLE IF NOT EXISTS license_samples_data
 (
     time                 DateTime('UTC')        COMMENT 'MPLicenseUsage/entry/@time, snapshot time (UTC, bridge''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster          LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -78,7 +78,7 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, host_id, time)
 COMMENT 'License use as each server keeps it, every five minutes. A snapshot that is not here is unknown; a 0 in one that is here was counted';
 
-CREATE VIEW license_samples AS
+CREATE VIEW IF NOT EXISTS license_samples AS
 SELECT time, cms_cluster, host_id, call_bridge,
     CAST(pmp_thousandths, 'Decimal(18, 3)') / 1000 AS pmp,
     pmp_assigned,
@@ -90,7 +90,7 @@ SELECT time, cms_cluster, host_id, call_bridge,
     pmp_thousandths, smp_audio_thousandths, smp_ptp_thousandths, smp_full_thousandths, rec_thousandths, str_thousandths, polled
 FROM license_samples_data FINAL;
 
-CREATE TABLE personal_license_samples_data
+CREATE TABLE IF NOT EXISTS personal_license_samples_data
 (
     time                              DateTime64(3, 'UTC')   COMMENT 'When it was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster                       LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -104,10 +104,10 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, call_bridge, time, user_id)
 COMMENT 'Personal licenses in use, by user and bridge';
 
-CREATE VIEW personal_license_samples AS
+CREATE VIEW IF NOT EXISTS personal_license_samples AS
 SELECT * FROM personal_license_samples_data FINAL;
 
-CREATE TABLE license_features_data
+CREATE TABLE IF NOT EXISTS license_features_data
 (
     time        DateTime64(3, 'UTC')   COMMENT 'When it was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -123,10 +123,10 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, call_bridge, feature, time)
 COMMENT 'State of licensed features';
 
-CREATE VIEW license_features AS
+CREATE VIEW IF NOT EXISTS license_features AS
 SELECT * FROM license_features_data FINAL;
 
-CREATE TABLE device_samples_data
+CREATE TABLE IF NOT EXISTS device_samples_data
 (
     time               DateTime64(3, 'UTC')   COMMENT 'When it was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster        LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -147,10 +147,10 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, kind, device, address, call_bridge, time)
 COMMENT 'Devices beside the Call Bridges, as each bridge sees them';
 
-CREATE VIEW device_samples AS
+CREATE VIEW IF NOT EXISTS device_samples AS
 SELECT * FROM device_samples_data FINAL;
 
-CREATE TABLE call_samples_data
+CREATE TABLE IF NOT EXISTS call_samples_data
 (
     time                  DateTime64(3, 'UTC')   COMMENT 'When it was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster           LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -180,10 +180,10 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, call_bridge, call_id, time)
 COMMENT 'Live calls in detail: when new, and from time to time';
 
-CREATE VIEW call_samples AS
+CREATE VIEW IF NOT EXISTS call_samples AS
 SELECT * FROM call_samples_data FINAL;
 
-CREATE TABLE leg_samples_data
+CREATE TABLE IF NOT EXISTS leg_samples_data
 (
     time                DateTime64(3, 'UTC')   COMMENT 'When it was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster         LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -211,5 +211,5 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, call_bridge, call_leg_id, time, stream)
 COMMENT 'Media of call legs that carry a quality alarm';
 
-CREATE VIEW leg_samples AS
+CREATE VIEW IF NOT EXISTS leg_samples AS
 SELECT * FROM leg_samples_data FINAL;

@@ -1,7 +1,7 @@
 -- Faults as intervals, ownership and configuration as histories.
 
 -- +goose Up
-CREATE TABLE alarms_data
+CREATE TABLE IF NOT EXISTS alarms_data
 (
     cms_cluster    LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
     call_bridge    LowCardinality(String) COMMENT 'Bridge that reported it, or that it is about; empty where it is about the cluster',
@@ -21,10 +21,10 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (cms_cluster, call_bridge, source, alarm_id)
 COMMENT 'Intervals during which a fault held';
 
-CREATE VIEW alarms AS
+CREATE VIEW IF NOT EXISTS alarms AS
 SELECT *, cleared IS NULL AS active FROM alarms_data FINAL;
 
-CREATE TABLE owners_data
+CREATE TABLE IF NOT EXISTS owners_data
 (
     cms_cluster     LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
     space_id        UUID                   COMMENT 'coSpace/@id',
@@ -47,11 +47,11 @@ ENGINE = ReplacingMergeTree
 ORDER BY (cms_cluster, space_id, valid_from)
 COMMENT 'Who owns a space and with which license, as a history';
 
-CREATE VIEW owners AS
+CREATE VIEW IF NOT EXISTS owners AS
 SELECT *, leadInFrame(toNullable(valid_from)) OVER (PARTITION BY cms_cluster, space_id ORDER BY valid_from ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS valid_to
 FROM owners_data FINAL;
 
-CREATE TABLE settings_data
+CREATE TABLE IF NOT EXISTS settings_data
 (
     cms_cluster LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
     call_bridge LowCardinality(String) COMMENT 'Bridge that answered; empty where the object belongs to the cluster''s shared database',
@@ -65,5 +65,5 @@ ENGINE = ReplacingMergeTree
 ORDER BY (cms_cluster, call_bridge, object, object_id, field, valid_from)
 COMMENT 'Configuration of Call Bridges and cluster, as a history of fields';
 
-CREATE VIEW settings AS
+CREATE VIEW IF NOT EXISTS settings AS
 SELECT * FROM settings_data FINAL;

@@ -1,7 +1,7 @@
 -- Lines that servers log over TCP, the figures in them, and certificates of TLS end points.
 
 -- +goose Up
-CREATE TABLE syslog_data
+CREATE TABLE IF NOT EXISTS syslog_data
 (
     received       DateTime64(3, 'UTC')   COMMENT 'When the line was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     sequence       UInt64                 COMMENT 'Number of the line within the collector''s run, from 1' CODEC(DoubleDelta, ZSTD(1)),
@@ -23,10 +23,10 @@ PARTITION BY toYYYYMM(received)
 ORDER BY (call_bridge, received, sequence)
 COMMENT 'Every line that came over syslog';
 
-CREATE VIEW syslog AS
+CREATE VIEW IF NOT EXISTS syslog AS
 SELECT * FROM syslog_data FINAL;
 
-CREATE TABLE syslog_stats_data
+CREATE TABLE IF NOT EXISTS syslog_stats_data
 (
     time                   DateTime64(3, 'UTC')   COMMENT 'When the line was read (UTC, collector''s clock)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster            LowCardinality(String) COMMENT 'Cluster of the sender',
@@ -49,10 +49,10 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, call_bridge, time)
 COMMENT 'Figures from syslog: legs by kind, media modules';
 
-CREATE VIEW syslog_stats AS
+CREATE VIEW IF NOT EXISTS syslog_stats AS
 SELECT * FROM syslog_stats_data FINAL;
 
-CREATE TABLE certificates_data
+CREATE TABLE IF NOT EXISTS certificates_data
 (
     time                DateTime64(3, 'UTC')   COMMENT 'When the end point was probed (UTC)' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster         LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
@@ -80,5 +80,5 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (cms_cluster, endpoint, time)
 COMMENT 'Certificates of TLS end points, as found by probes';
 
-CREATE VIEW certificates AS
+CREATE VIEW IF NOT EXISTS certificates AS
 SELECT * FROM certificates_data FINAL;
