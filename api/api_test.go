@@ -133,6 +133,14 @@ func TestAPI(t *testing.T) {
 		t.Errorf("legs of the call = %v", legs)
 	}
 	meeting := get(t, server, "/api/v1/meetings/"+review.CallCorrelator.String(), 200)
+	var told []string
+	for _, moment := range meeting["timeline"].([]any) {
+		m := moment.(map[string]any)
+		told = append(told, m["what"].(string)+" "+m["name"].(string))
+	}
+	if want := []string{"call_start Größe & Review", "leg_start Zoë O'Hara", "leg_end Zoë O'Hara", "call_end Größe & Review"}; !slices.Equal(told, want) {
+		t.Errorf("timeline = %q, want %q", told, want)
+	}
 	if meeting["name"] != "Größe & Review" || len(meeting["legs"].([]any)) != 1 {
 		t.Errorf("meeting = %v", meeting)
 	}

@@ -268,6 +268,7 @@ type Meeting struct {
 	Legs           []Leg       `json:"legs"`
 	Recordings     []Recording `json:"recordings"`
 	Streams        []Recording `json:"streams"`
+	Timeline       []Moment    `json:"timeline"`
 }
 
 // mostLegsOfMeeting bounds a meeting's answer: twice CMS's limit of 2,600 participants on each of 24 bridges' worst is far below it.
@@ -324,6 +325,7 @@ func (q *Queries) Meeting(ctx context.Context, correlator uuid.UUID) (m Meeting,
 	if m.Streams, err = q.recordingsOf(ctx, "streams", ids); err != nil {
 		return m, false, err
 	}
+	m.Timeline = m.timeline()
 	return m, true, nil
 }
 
