@@ -29,6 +29,7 @@ type cli struct {
 	Demo          demoCmd          `cmd:"" help:"A simulated CMS cluster and the whole pipeline on embedded servers."`
 	Serve         serveCmd         `cmd:"" help:"The pipeline against real Call Bridges."`
 	Check         checkCmd         `cmd:"" help:"Validate a configuration, then reach every bridge, NATS and ClickHouse."`
+	Adopt         adoptCmd         `cmd:"" help:"Ask one Call Bridge for its cluster and write a configuration for all of it."`
 	Report        reportCmd        `cmd:"" help:"Reports over a period."`
 	Import        importCmd        `cmd:"" help:"Feed captured CDR bodies through the pipeline."`
 	Replay        replayCmd        `cmd:"" help:"Make facts anew from the raw bodies of a period and print what changes."`

@@ -139,7 +139,7 @@ func legBody(session uuid.UUID, sender, index int) []byte {
 	now := time.Now().UTC().Format(time.RFC3339)
 	inner := []string{
 		fmt.Sprintf(`<callLeg id="%s"><remoteParty>p%d@example.org</remoteParty><type>sip</type><direction>incoming</direction></callLeg>`, leg, index),
-		fmt.Sprintf(`<callLeg id="%s"><state>connected</state><call>%s</call><deactivated>false</deactivated></callLeg>`, leg, uuid.NewSHA1(session, []byte("call"))),
+		fmt.Sprintf(`<callLeg id="%s"><state>connected</state><call>%s</call><deactivated>false</deactivated></callLeg>`, leg, uuid.NewSHA1(session, fmt.Appendf(nil, "call %d", index/30))),
 		fmt.Sprintf(`<callLeg id="%s"><reason>callEnded</reason><remoteTeardown>false</remoteTeardown><durationSeconds>0</durationSeconds></callLeg>`, leg),
 	}[index%3]
 	kind := []string{"callLegStart", "callLegUpdate", "callLegEnd"}[index%3]

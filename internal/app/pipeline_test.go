@@ -297,7 +297,7 @@ func TestKilledAndRestarted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills whole processes")
 	}
-	rounds := 3
+	rounds := 5
 	if text := os.Getenv("BRIDGEWATCH_SOAK_ROUNDS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

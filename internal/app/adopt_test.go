@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/internal/cmssim"
+	"github.com/bridgewatch/bridgewatch/internal/config"
+)
+
+// TestAdopt makes the configuration of a simulated cluster from one of its bridges, registers the receiver, and does both again.
+func TestAdopt(t *testing.T) {
+	sim, err := cmssim.New(cmssim.Config{Bridges: 3, Seed: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- sim.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	<-sim.Ready()
+	dir := t.TempDir()
+	ca, password := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "password")
+	for path, text := range map[string][]byte{ca: sim.CAPEM(), password: []byte(sim.Bridges()[0].Password)} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := AdoptOptions{Cluster: "emea", PublicURL: "http://127.0.0.1:9", Output: filepath.Join(dir, "bridgewatch.yml"), PasswordKey: "password_file", PasswordValue: password,
+		Start: collector.Bridge{URL: sim.Bridges()[1].URL(), Username: sim.Bridges()[0].Username, Password: collector.Secret(sim.Bridges()[0].Password), TLS: collector.TLS{CAFile: ca}}}
+
+	wrong := o
+	wrong.Start.Password = "guess"
+	if _, err := Adopt(t.Context(), wrong); err == nil || !strings.Contains(err.Error(), "password refused") {
+		t.Errorf("with a wrong password: %v", err)
+	}
+	if _, err := os.Stat(o.Output); err == nil {
+		t.Fatal("a file was written without a cluster")
+	}
+
+	found, err := Adopt(t.Context(), o)
+	if err != nil || !found.Written || len(found.Found) != 3 {
+		t.Fatalf("Adopt: %d bridges, written %v: %v", len(found.Found), found.Written, err)
+	}
+	c, err := config.Load(o.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ReadBridgeSecrets(); err != nil {
+		t.Fatal(err)
+	}
+	tokens := map[string]bool{}
+	for i, b := range c.Clusters[0].Bridges {
+		if b.Name != sim.Bridges()[i].Name || b.URL != sim.Bridges()[i].URL() || len(b.CDRToken.Reveal()) != 32 {
+			t.Errorf("bridge %d: %s at %s", i, b.Name, b.URL)
+		}
+		tokens[b.CDRToken.Reveal()] = true
+	}
+	if len(tokens) != 3 {
+		t.Errorf("%d different tokens for 3 bridges", len(tokens))
+	}
+
+	list, err := found.Registrations(t.Context(), o)
+	if err != nil || len(list) != 3 || list[0].Already {
+		t.Fatalf("Registrations: %+v, %v", list, err)
+	}
+	for _, r := range list {
+		for token := range tokens {
+			if strings.Contains(r.Receiver, token) {
+				t.Errorf("%s shows the token", r.Receiver)
+			}
+		}
+	}
+	added := 0
+	if err := Register(t.Context(), list, func(Registration) { added++ }); err != nil || added != 3 {
+		t.Fatalf("%d receivers added: %v", added, err)
+	}
+
+	before, err := os.ReadFile(o.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Adopt(t.Context(), o)
+	if err != nil || again.Written {
+		t.Fatalf("the second time: written %v, %v", again.Written, err)
+	}
+	if after, err := os.ReadFile(o.Output); err != nil || string(after) != string(before) {
+		t.Errorf("the file was changed (%v)", err)
+	}
+	list, err = again.Registrations(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		if !r.Already {
+			t.Errorf("%s: the receiver that was added is not seen", r.Bridge)
+		}
+	}
+
+	for _, n := range []string{"a", "b", "c", "d"} { // fills the table of the first bridge
+		_ = sim.Bridges()[0].AddReceiver("http://127.0.0.1:9/" + n)
+	}
+	other := o
+	other.Output = filepath.Join(dir, "other.yml")
+	fresh, err := Adopt(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fresh.Registrations(t.Context(), other); err == nil || !strings.Contains(err.Error(), "full") || !strings.Contains(err.Error(), sim.Bridges()[0].Name) {
+		t.Errorf("a full table: %v", err)
+	}
+}
