@@ -30,9 +30,9 @@ bench: engine ## posts, decoding, rows and time to query, with baselines from th
 	$(GO) test ./storage/writer -run xxx -bench 'Backlog|RawInsert' -benchtime 3x
 	$(GO) test ./storage/writer -run xxx -bench Queryable -benchtime 100x
 
-soak: engine ## the whole program, and the receiver, killed with SIGKILL 50 times under load (ten minutes)
+soak: engine ## the whole program, its engine, its broker and the receiver, killed with SIGKILL 50 times each under load (fifteen minutes)
 	BRIDGEWATCH_CRASH_ROUNDS=50 $(GO) test ./cdr/receiver -count=1 -timeout 30m -run Killed -v
-	BRIDGEWATCH_SOAK_ROUNDS=50 $(GO) test ./internal/app -count=1 -timeout 40m -run TestKilledAndRestarted -v
+	BRIDGEWATCH_SOAK_ROUNDS=50 $(GO) test ./internal/app -count=1 -timeout 60m -run "TestKilledAndRestarted|TestEngineKilled|TestBrokerKilled" -v
 
 fuzz: ## a minute of fuzzing on what strangers send
 	$(GO) test ./cdr -run xxx -fuzz FuzzScan -fuzztime 20s -fuzzminimizetime 1s

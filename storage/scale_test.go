@@ -366,13 +366,20 @@ func arriving(t *testing.T, conn driver.Conn) func() float64 {
 			}
 			var body strings.Builder
 			fmt.Fprintf(&body, `<records session="%s">`, session)
-			for range 10 { // of three records
-				call, leg, now := uuid.New(), uuid.New(), time.Now().UTC().Format(time.RFC3339)
-				fmt.Fprintf(&body, `<record type="callLegStart" time="%s" recordIndex="%d" correlatorIndex="%d"><callLeg id="%s"><displayName>Arriving %d</displayName><type>acano</type><call>%s</call></callLeg></record>`, now, index+1, index, leg, index, call)
-				fmt.Fprintf(&body, `<record type="callLegUpdate" time="%s" recordIndex="%d" correlatorIndex="%d"><callLeg id="%s"><state>connected</state><call>%s</call><deactivated>false</deactivated></callLeg></record>`, now, index+2, index+1, leg, call)
-				fmt.Fprintf(&body, `<record type="callLegEnd" time="%s" recordIndex="%d" correlatorIndex="%d"><callLeg id="%s"><reason>callEnded</reason><durationSeconds>0</durationSeconds></callLeg></record>`, now, index+3, index+2, leg)
-				index += 3
+			tell := func(kind, element, inner string) {
+				fmt.Fprintf(&body, `<record type="%s" time="%s" recordIndex="%d" correlatorIndex="%d"><%s %s</%s></record>`, kind, time.Now().UTC().Format(time.RFC3339), index+1, index, element, inner, element)
+				index++
 			}
+			call := uuid.New()
+			tell("callStart", "call", fmt.Sprintf(`id="%s"><name>Arriving</name><callType>coSpace</callType>`, call))
+			for range 9 {
+				leg := uuid.New()
+				tell("callLegStart", "callLeg", fmt.Sprintf(`id="%s"><displayName>Arriving %d</displayName><type>acano</type><call>%s</call>`, leg, index, call))
+				tell("callLegUpdate", "callLeg", fmt.Sprintf(`id="%s"><state>connected</state><call>%s</call><deactivated>false</deactivated>`, leg, call))
+				tell("callLegEnd", "callLeg", fmt.Sprintf(`id="%s"><reason>callEnded</reason><durationSeconds>0</durationSeconds>`, leg))
+			}
+			tell("callLegUpdate", "callLeg", fmt.Sprintf(`id="%s"><state>connected</state><call>%s</call>`, uuid.New(), call)) // of a leg whose start was missed
+			tell("callEnd", "call", fmt.Sprintf(`id="%s"><callLegsCompleted>9</callLegsCompleted>`, call))
 			body.WriteString("</records>")
 			if b.PublishBody(ctx, bus.Body{ID: uuid.New(), Source: "arriving", Cluster: "emea", Received: time.Now(), Part: 1, Parts: 1, Data: []byte(body.String())}) == nil {
 				sent.Add(30)
