@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -155,7 +156,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sockets, err := e.listen()
+	sockets, err := e.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -220,14 +221,32 @@ func (s *sockets) close() {
 	}
 }
 
-func (e *Engine) listen() (*sockets, error) {
+// takenFor is how long a killed predecessor's process may hold on to the address: it lets go of it only after its memory.
+const takenFor = 5 * time.Second
+
+// listenSoon listens, and waits a little for an address that is taken.
+func listenSoon(ctx context.Context, address string) (net.Listener, error) {
+	for began := time.Now(); ; {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > takenFor {
+			return l, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (e *Engine) listen(ctx context.Context) (*sockets, error) {
 	loopback, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the engine: %w", err)
 	}
 	s := &sockets{loopback: loopback.(*net.TCPListener)}
 	if e.cfg.Listen != "" {
-		public, err := net.Listen("tcp", e.cfg.Listen)
+		public, err := listenSoon(ctx, e.cfg.Listen)
 		if err != nil {
 			loopback.Close()
 			return nil, fmt.Errorf("listen for ClickHouse clients (clickhouse.listen): %w", err)
