@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/storage"
@@ -159,13 +162,17 @@ const tailForMask = 4 << 10
 func (w *Writer) storeBodies(ctx context.Context, bodies []bus.Body) error {
 	rows := make([]any, 0, len(bodies))
 	tails := map[uuid.UUID][]byte{}
-	for _, body := range bodies {
+	for i := range bodies {
+		body := &bodies[i]
+		if body.Parts == 1 {
+			body.Data = readable(body.Data)
+		}
 		var before []byte
 		if body.Part > 1 {
 			var known bool
 			if before, known = tails[body.ID]; !known {
 				var err error
-				if before, err = w.tailOfPart(ctx, body, body.Part-1); err != nil {
+				if before, err = w.tailOfPart(ctx, *body, body.Part-1); err != nil {
 					return err
 				}
 			}
@@ -216,6 +223,42 @@ func (w *Writer) open(ctx context.Context, body bus.Body) (r io.Reader, whole bo
 
 // mostUnpacked bounds what a compressed body may become.
 const mostUnpacked = 1 << 30
+
+// readable is a body as text in which secrets can be found: one that came compressed or in UTF-16 is kept unpacked where it may hold a stream key. CMS is not
+// known to send either; a body of several parts stays as it came.
+func readable(data []byte) []byte {
+	r := bufio.NewReader(plain(bytes.NewReader(data)))
+	first, err := r.Peek(2)
+	if err != nil {
+		return data
+	}
+	order, wide := unicode.LittleEndian, true
+	switch string(first) {
+	case "\xff\xfe", "<\x00":
+	case "\xfe\xff", "\x00<":
+		order = unicode.BigEndian
+	default:
+		wide = false
+	}
+	if packed := data[0] == 0x1f && data[1] == 0x8b; !wide && !packed {
+		return data
+	}
+	from := io.Reader(r)
+	if wide {
+		from = transform.NewReader(r, unicode.UTF16(order, unicode.UseBOM).NewDecoder())
+	}
+	text, err := io.ReadAll(from)
+	if err != nil || indexFold(text, []byte("streamurl")) < 0 {
+		return data
+	}
+	if wide { // what the declaration says is no longer so
+		text = encodingDeclaration.ReplaceAll(text, []byte("$1"))
+	}
+	return text
+}
+
+// encodingDeclaration is the encoding in an XML declaration.
+var encodingDeclaration = regexp.MustCompile(`(?i)(<\?xml[^>]*?)\s+encoding\s*=\s*["'][^"']*["']`)
 
 // plain unpacks a body that was sent compressed. CMS is not known to do so; a proxy between may.
 func plain(r io.Reader) io.Reader {

@@ -2,7 +2,9 @@ package writer
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -10,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
@@ -154,12 +157,30 @@ func TestStreamKeyStaysOut(t *testing.T) {
 	conn, b := storagetest.Store(t), storagetest.Bus(t)
 	startWriter(t, b, conn, nil)
 	broken := strings.Replace(records(meeting()...), "</records>", "<record", 1)
-	for _, text := range []string{records(meeting()...), broken} {
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	if _, err := zip.Write([]byte(records(meeting()...))); err != nil || zip.Close() != nil {
+		t.Fatal(err)
+	}
+	wide := func(order binary.ByteOrder, mark string) string {
+		out := []byte(mark)
+		for _, unit := range utf16.Encode([]rune(strings.Replace(records(meeting()...), "?>", " encoding='UTF-16'?>", 1))) {
+			out = order.(binary.AppendByteOrder).AppendUint16(out, unit)
+		}
+		return string(out)
+	}
+	for _, text := range []string{records(meeting()...), broken, packed.String(), wide(binary.LittleEndian, "\xff\xfe"), wide(binary.BigEndian, "\xfe\xff"), wide(binary.BigEndian, "")} {
 		if err := b.PublishBody(t.Context(), body(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	drain(t, b, bus.CDR)
+	if n := query[uint64](t, conn, "SELECT countIf(position(body, 'live.example.org') > 0) FROM cdr_bodies"); n != 6 {
+		t.Errorf("the stream's host is readable in %d bodies, want all 6", n)
+	}
+	if n := query[uint64](t, conn, "SELECT count() FROM cdr_quarantine"); n != 1 {
+		t.Errorf("%d bodies are in quarantine, want the broken one", n)
+	}
 	for table, columns := range map[string]string{"cdr_bodies": "body", "cdr_records": "xml", "cdr_quarantine": "concat(body, reason)", "streams": "concat(stream_url, streamer_url)"} {
 		if n := query[uint64](t, conn, "SELECT countIf(position("+columns+", 's3cr3tk3y') > 0) FROM "+table); n != 0 {
 			t.Errorf("%s holds the stream key in %d rows", table, n)
