@@ -419,12 +419,12 @@ func (l *Ledger) judge(s *sessionState, r SourcedRecord) {
 	}
 	if b, known := l.settings.Bridges[r.CallBridge]; known && !s.foreign && (b.Name != r.Source || b.Cluster != r.Cluster) {
 		s.foreign = true
-		l.findings = append(l.findings, Finding{FindingForeignBridge, r.Session, r.Source, b.Name, r.CallBridge,
+		l.findings = append(l.findings, Finding{FindingForeignBridge, r.Session, r.Source, r.Cluster, r.Received, b.Name, r.CallBridge,
 			fmt.Sprintf("the token of %s/%s brought records of %s/%s", r.Cluster, r.Source, b.Cluster, b.Name)})
 	}
 	if s.row.BridgeID != uuid.Nil && s.row.BridgeID != r.CallBridge && !s.twoBridges {
 		s.twoBridges = true
-		l.findings = append(l.findings, Finding{FindingTwoBridges, r.Session, r.Source, "", r.CallBridge,
+		l.findings = append(l.findings, Finding{FindingTwoBridges, r.Session, r.Source, r.Cluster, r.Received, "", r.CallBridge,
 			fmt.Sprintf("one session carries the Call Bridge GUIDs %s and %s", s.row.BridgeID, r.CallBridge)})
 	}
 }

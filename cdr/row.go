@@ -221,8 +221,10 @@ type Gap struct {
 type Finding struct {
 	Kind    FindingKind
 	Session uuid.UUID
-	Source  string // token by which the record came
-	Bridge  string // bridge that the callBridge GUID names, "" if unknown
+	Source  string    // token by which the record came
+	Cluster string    // cluster of that token's bridge
+	At      time.Time // when the record was received
+	Bridge  string    // bridge that the callBridge GUID names, "" if unknown
 	GUID    uuid.UUID
 	Text    string
 }

@@ -454,12 +454,33 @@ func (f *factWriter) flush(ctx context.Context) error {
 		f.w.deps.Observer.RecordStored(r.SourcedRecord, fresh[i], r.replayed)
 	}
 	f.w.deps.Observer.FactsStored(facts)
+	found := make([]any, 0, len(facts.Findings))
 	for _, finding := range facts.Findings {
+		found = append(found, alarmOf(finding))
 		f.w.log.Warn("finding", "kind", finding.Kind, "source", finding.Source, "bridge", finding.Bridge, "session", finding.Session, "text", finding.Text)
+	}
+	if err := f.w.insert(ctx, alarmTable, found); err != nil {
+		return err
 	}
 	clear(f.chunk) // the records may be large; let them go
 	f.chunk = f.chunk[:0]
 	return nil
+}
+
+// alarmTable takes what an operator must look at.
+var alarmTable = storage.Table{Name: storage.TableAlarms, Row: storage.Alarm{}}
+
+// alarmTypes are the findings as the alarms that people see.
+var alarmTypes = map[cdr.FindingKind]string{
+	cdr.FindingForeignBridge: "cdrOfAnotherBridge",
+	cdr.FindingTwoBridges:    "cdrOfTwoBridges",
+}
+
+// alarmOf is a finding as an alarm. It is a moment, not a state: it is cleared as it is raised. Its id follows from the session, so that it is there once.
+func alarmOf(f cdr.Finding) *storage.Alarm {
+	at := f.At
+	return &storage.Alarm{CMSCluster: f.Cluster, CallBridge: f.Source, Source: "cdr", AlarmID: uuid.NewSHA1(f.Session, []byte(f.Kind)), Type: alarmTypes[f.Kind],
+		Raised: at, Cleared: &at, LastSeen: at, Subject: f.GUID.String(), Detail: f.Text, Version: 1}
 }
 
 // recall has the facts of records that were fed again made anew.

@@ -48,10 +48,14 @@ func TestSessionMoves(t *testing.T) {
 	want("a GUID is learnt", "cb3", "1")
 	stop()
 	stop = startNamed(t, b, conn, map[uuid.UUID]cdr.Bridge{uuid.MustParse(session): {Name: "cb1", Cluster: "emea"}})
-	send("cb3", records(meeting()[1]))
+	send("cb3", strings.Replace(records(meeting()[1]), "<records ", `<records callBridge="`+session+`" `, 1))
 	want("the GUID gets a name", "cb1", "1")
 	stop()
 	startNamed(t, b, conn, map[uuid.UUID]cdr.Bridge{})
 	send("cb3", records(meeting()[1]))
 	want("the name is remembered", "cb1", "1")
+	send("cb3", strings.Replace(records(meeting()[2]), "<records ", `<records callBridge="`+uuid.NewString()+`" `, 1))
+	if got := query[string](t, conn, "SELECT arrayStringConcat(arraySort(groupArray(concat(call_bridge, ' ', type))), ', ') FROM alarms"); got != "cb3 cdrOfAnotherBridge, cb3 cdrOfTwoBridges" {
+		t.Errorf("alarms: %s; want that cb3's token brings cb1's records, and that a session has two GUIDs", got)
+	}
 }
