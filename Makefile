@@ -77,3 +77,7 @@ mutants: ## thirty faults put into the ledger and the decoder, each of which the
 .PHONY: outage
 outage: engine ## the engine halted for ten minutes while 300 records a second arrive (eleven minutes)
 	BRIDGEWATCH_OUTAGE=10m $(GO) test ./internal/app -count=1 -timeout 30m -run TestEngineOutage -v
+
+.PHONY: bench-collector
+bench-collector: build ## 24 bridges polled by a collector alone: processor, memory, requests in flight, scrape (seven minutes)
+	./scripts/bench-collector.sh

@@ -94,7 +94,7 @@ type App struct {
 	engine   *engine.Engine // nil with an external ClickHouse
 	bus      *bus.Bus
 	receiver *receiver.Receiver // nil without the role
-	http     net.Listener       // open from the start of Run; nil without the role
+	http     net.Listener       // open from the start of Run; nil without an address
 
 	store   atomic.Pointer[storage.Queries]
 	stored  chan struct{} // closed once the store can be used
@@ -186,7 +186,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := os.MkdirAll(a.options.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	if a.has(Expose) {
+	if a.options.Config.HTTP.Listen != "" { // every instance shows its metrics and its health; the API's answers need the role
 		var err error
 		if a.http, err = new(net.ListenConfig).Listen(ctx, "tcp", a.options.Config.HTTP.Listen); err != nil {
 			return fmt.Errorf("http.listen: %w", err)
@@ -206,7 +206,7 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) stages() []stage {
 	var web, servers, stores, sources stage
 	web = stage{name: "http", grace: 3 * time.Second}
-	if a.has(Expose) {
+	if a.http != nil {
 		server := a.apiServer()
 		web.components = append(web.components, component{"http", server.Run, server.Ready()})
 	}

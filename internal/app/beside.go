@@ -42,7 +42,7 @@ func withPipeline(ctx context.Context, o Options, use func(context.Context, pipe
 // withOwnPipeline runs an instance that only stores.
 func withOwnPipeline(ctx context.Context, o Options, use func(context.Context, pipeline) error) error {
 	o.Roles = []Role{Store}
-	o.Config.ClickHouse.Listen = "" // nobody else is to use it meanwhile
+	o.Config.ClickHouse.Listen, o.Config.HTTP.Listen = "", "" // nobody else is to use it meanwhile
 	a, err := New(o)
 	if err != nil {
 		return err

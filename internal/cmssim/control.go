@@ -10,7 +10,7 @@ import (
 )
 
 const controlHelp = `GET  /truth                            what happened so far, as JSON
-GET  /bridges                          name, URL and present faults of every bridge
+GET  /bridges                          name, URL, present faults and API statistics of every bridge
 POST /bridges/NAME/stop|boot|restart   the Call Bridge process
 POST /bridges/NAME/lose?n=3            lose the answers to the next n CDR POSTs
 POST /bridges/NAME/alarm/TYPE          raise an alarm; DELETE clears it
@@ -29,10 +29,11 @@ func (s *Sim) Control() http.Handler {
 		type line struct {
 			Name, URL string
 			Faults    Faults
+			API       APIStats
 		}
 		var all []line
 		for _, b := range s.bridges {
-			all = append(all, line{b.Name, b.url, b.Faults()})
+			all = append(all, line{b.Name, b.url, b.Faults(), b.APIStats()})
 		}
 		writeJSON(w, all)
 	})
