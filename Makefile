@@ -62,7 +62,7 @@ prove-alerts: ## faults and ordinary days against the alert rules (a few minutes
 	cd internal/prove && go run . -days 30 -o ../../docs/alerts-proven.md
 
 .PHONY: prove-live
-prove-live: engine ## a dozen alerts end to end, with Debian's prometheus and prometheus-alertmanager (six minutes)
+prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager (nine minutes)
 	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run TestAlertsLive -v
 
 .PHONY: check-dashboards
