@@ -61,6 +61,10 @@ clean: ## remove what was built here (the engine's cache and data folders stay)
 prove-alerts: ## faults and ordinary days against the alert rules (a few minutes)
 	cd internal/prove && go run . -days 30 -o ../../docs/alerts-proven.md
 
+.PHONY: prove-live
+prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager (nine minutes)
+	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run TestAlertsLive -v
+
 .PHONY: check-dashboards
 check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
 	./dashboards/grafana/check.sh

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,11 +71,23 @@ func run(ctx context.Context, tests string, days int, out string) error {
 		return err
 	}
 	if out != "" {
-		if err := os.WriteFile(filepath.Clean(out), []byte(table.String()), 0o644); err != nil {
+		if err := write(filepath.Clean(out), table.String()); err != nil {
 			return err
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// write replaces a page up to the section that `make prove-live` writes.
+func write(path, page string) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, live, found := strings.Cut(string(old), "\n## Live\n"); found {
+		page += "\n## Live\n" + live
+	}
+	return os.WriteFile(path, []byte(page), 0o644)
 }
 
 func short(d time.Duration) string {
