@@ -75,8 +75,8 @@ bench-scale: engine ## a year of the largest cluster: bytes a leg, ten searches 
 	BRIDGEWATCH_SCALE_LEGS=$(SCALE_LEGS) BRIDGEWATCH_SCALE_OUT=$(CURDIR)/docs/scale.txt $(GO) test ./storage -count=1 -timeout 60m -run TestScale -v
 
 .PHONY: mutants
-mutants: ## thirty faults put into the ledger and the decoder, each of which the proofs must catch (four minutes)
-	BRIDGEWATCH_MUTANTS=$(CURDIR)/cdr/testdata/mutants.md $(GO) test ./cdr -count=1 -timeout 30m -run TestMutants -v
+mutants: ## thirty faults put into the ledger and the decoder, each of which the proofs must catch (five minutes)
+	BRIDGEWATCH_MUTANTS=$(CURDIR)/out/mutants.md $(GO) test ./cdr -count=1 -timeout 30m -run TestMutants -v
 
 .PHONY: outage
 outage: engine ## the engine halted for ten minutes while 300 records a second arrive (eleven minutes)
