@@ -209,6 +209,7 @@ func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History
 		}
 	}
 	wanted = append(wanted, calls...)
+	var heard Period
 	for part := range slices.Chunk(wanted, idsPerQuery) {
 		var records []Record
 		err := l.conn.Select(l.with(ctx, "ids", part), &records,
@@ -222,8 +223,14 @@ func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History
 				return h, err
 			}
 			h.Records = append(h.Records, record)
+			heard.include(record)
 		}
-		if err := l.rows(ctx, part, &h.Facts); err != nil {
+	}
+	if len(h.Records) == 0 {
+		return h, nil // no row is made of no record
+	}
+	for part := range slices.Chunk(wanted, idsPerQuery) {
+		if err := l.rows(ctx, part, heard, &h.Facts); err != nil {
 			return h, err
 		}
 	}
@@ -249,8 +256,25 @@ func (l loader) named(ctx context.Context, column string, ids []uuid.UUID) ([]uu
 // idsPerQuery keeps a parameter below what a query may carry.
 const idsPerQuery = 2000
 
-// rows adds the stored rows of the objects to facts.
-func (l loader) rows(ctx context.Context, ids []uuid.UUID, facts *cdr.Facts) error {
+// include widens a period to the times that a record can give its object's row for a start.
+func (p *Period) include(r cdr.SourcedRecord) {
+	first := r.Time
+	switch {
+	case r.Leg != nil && r.Leg.DurationSeconds != nil:
+		first = first.Add(-time.Duration(*r.Leg.DurationSeconds) * time.Second)
+	case r.Call != nil && r.Call.DurationSeconds != nil:
+		first = first.Add(-time.Duration(*r.Call.DurationSeconds) * time.Second)
+	}
+	if p.From.IsZero() || first.Before(p.From) {
+		p.From = first
+	}
+	if r.Time.After(p.To) {
+		p.To = r.Time
+	}
+}
+
+// rows adds the stored rows of the objects to facts. Their starts lie within what their records say, which keeps the store from looking through years.
+func (l loader) rows(ctx context.Context, ids []uuid.UUID, heard Period, facts *cdr.Facts) error {
 	for _, one := range []struct {
 		rows string
 		read func(ctx context.Context, query string) error
@@ -260,13 +284,17 @@ func (l loader) rows(ctx context.Context, ids []uuid.UUID, facts *cdr.Facts) err
 		{RecordingFacts.Name + " FINAL", appendRows(l.conn, &facts.Recordings)},
 		{StreamFacts.Name + " FINAL", appendRows(l.conn, &facts.Streams)},
 	} {
-		query := "SELECT * FROM " + one.rows + " WHERE session = {session:UUID} AND id IN {ids:Array(UUID)}"
+		query := "SELECT * FROM " + one.rows + " WHERE session = {session:UUID} AND id IN {ids:Array(UUID)}" +
+			" AND start >= " + timeLiteral(heard.From) + " AND start <= " + timeLiteral(heard.To)
 		if err := one.read(l.with(ctx, "ids", ids), query); err != nil {
 			return fmt.Errorf("query %s: %w", one.rows, err)
 		}
 	}
 	return nil
 }
+
+// timeLiteral is a time of ours in SQL.
+func timeLiteral(t time.Time) string { return "toDateTime64('" + timeText(t) + "', 3, 'UTC')" }
 
 // legRows is the view that has the columns of a leg's row as they were written (storage/migrations/0002_facts.sql).
 const legRows = "call_legs_rows"

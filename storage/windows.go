@@ -79,26 +79,35 @@ func stretches(from, to time.Time) windows {
 	}
 }
 
+// firstLookBack is the time whose texts are looked through first; further back each stretch is windowGrowth times as long.
+const firstLookBack = 32 * 24 * time.Hour
+
 // slotsWithText are windows of the tens of minutes in which legs with a text in a name or address started, count of them at first: each holds a leg,
 // if it was not replaced since.
 func (q *Queries) slotsWithText(text string, from, to time.Time, count int) windows {
+	lookBack := firstLookBack
 	return func(ctx context.Context) (window, bool, error) {
-		if !from.Before(to) {
-			return window{}, false, nil
+		for from.Before(to) {
+			begin := later(from, to.Add(-lookBack))
+			slots, err := q.textSlots(ctx, text, begin, to, count)
+			if err != nil {
+				return window{}, false, err
+			}
+			end := to
+			if len(slots) < count { // there are no more as far as we looked
+				to = begin
+				lookBack *= windowGrowth
+			} else {
+				to = slots[len(slots)-1]
+			}
+			if len(slots) == 0 {
+				continue
+			}
+			w := window{from: later(begin, slots[len(slots)-1]), to: earlier(end, slots[0].Add(slot)), slots: slots}
+			count *= windowGrowth
+			return w, true, nil
 		}
-		slots, err := q.textSlots(ctx, text, from, to, count)
-		if err != nil || len(slots) == 0 {
-			return window{}, false, err
-		}
-		oldest, newest := slots[len(slots)-1], slots[0]
-		w := window{from: later(from, oldest), to: earlier(to, newest.Add(slot)), slots: slots}
-		if len(slots) < count {
-			to = from // there are no more
-		} else {
-			to = oldest
-		}
-		count *= windowGrowth
-		return w, true, nil
+		return window{}, false, nil
 	}
 }
 
