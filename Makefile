@@ -72,7 +72,7 @@ check-dashboards: engine build ## every query of every panel on a demo's data (n
 SCALE_LEGS ?= 100000000
 .PHONY: bench-scale
 bench-scale: engine ## a year of the largest cluster: bytes a leg, ten searches while records arrive (half an hour, 20 GB)
-	BRIDGEWATCH_SCALE_LEGS=$(SCALE_LEGS) BRIDGEWATCH_SCALE_OUT=$(CURDIR)/docs/scale.txt $(GO) test ./storage -count=1 -timeout 60m -run TestScale -v
+	BRIDGEWATCH_SCALE_LEGS=$(SCALE_LEGS) $(GO) test ./storage -count=1 -timeout 60m -run TestScale -v
 
 .PHONY: mutants
 mutants: ## thirty faults put into the ledger and the decoder, each of which the proofs must catch (five minutes)
