@@ -332,15 +332,6 @@ func (q *Queries) Meeting(ctx context.Context, correlator uuid.UUID) (m Meeting,
 // legBeforeCall is how long before its call a leg may have started: it rang, sat in the IVR, or was moved from another call.
 const legBeforeCall = 7 * 24 * time.Hour
 
-func startedIn(c *conditions, p Period) {
-	if !p.From.IsZero() {
-		c.add("start >= {from:DateTime64(3, 'UTC')}", "from", timeText(p.From))
-	}
-	if !p.To.IsZero() {
-		c.add("start < {to:DateTime64(3, 'UTC')}", "to", timeText(p.To))
-	}
-}
-
 func equal(c *conditions, column, param, value string) {
 	if value != "" {
 		c.add(column+" = {"+param+":String}", param, value)
