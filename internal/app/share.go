@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,8 +13,27 @@ import (
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
 
-// feedOf is what an instance has in hand while it does a role's work for a cluster.
-var feedOf = map[Role]collector.Feed{Collect: collector.Polls, Subscribe: collector.Events}
+// storeLease is the one lease of the role store: the facts of a session are made by one writer, which must see all its records, and the bus groups bodies of
+// several bridges in one message. So the writer as a whole has one holder, and the other instances stand by.
+const storeLease = "store"
+
+// schemaLease lets one instance at a time bring the database up to date.
+const schemaLease = "schema"
+
+// feed is what an instance has in hand of a bridge while it does the role's work.
+func (r Role) feed() collector.Feed {
+	switch r {
+	case Subscribe:
+		return collector.Events
+	case Store:
+		return collector.Records
+	default:
+		return collector.Polls
+	}
+}
+
+// shared tells whether other instances may do the same work: on external servers.
+func (a *App) shared() bool { return !a.options.Config.NATS.URL.IsZero() }
 
 // shareClusters runs the work of a role for every cluster that this instance is to care for, until ctx ends or one of them fails. On external servers the
 // clusters are shared by leases with the other instances of that role: each is in the hands of one of them, and run's context ends when it is no longer ours.
@@ -24,12 +42,8 @@ var feedOf = map[Role]collector.Feed{Collect: collector.Polls, Subscribe: collec
 // in one place. Where an instance both collects and subscribes, it subscribes to the clusters that it polls, so that both views of a bridge meet there too.
 func (a *App) shareClusters(ctx context.Context, role Role, run func(ctx context.Context, cluster string) error) error {
 	do := func(ctx context.Context, cluster string) error {
-		a.holdings.begin(ctx, role, cluster)
-		a.live.HoldCluster(feedOf[role], cluster, true)
-		defer func() {
-			a.live.HoldCluster(feedOf[role], cluster, false)
-			a.holdings.end(role, cluster)
-		}()
+		a.hold(ctx, role, cluster, cluster)
+		defer a.letGo(role, cluster, cluster)
 		return run(ctx, cluster)
 	}
 	var names []string
@@ -41,11 +55,7 @@ func (a *App) shareClusters(ctx context.Context, role Role, run func(ctx context
 		return err
 	}
 	if leases != nil && (role != Subscribe || !a.has(Collect)) {
-		a.holdNone(role)
 		return leases.Share(ctx, string(role), names, func(ctx context.Context, cluster string, _ uint64) error { return do(ctx, cluster) })
-	}
-	if leases != nil {
-		a.holdNone(role)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, cluster := range names {
@@ -61,32 +71,46 @@ func (a *App) shareClusters(ctx context.Context, role Role, run func(ctx context
 	return group.Wait()
 }
 
-// holdNone is how an instance begins that shares a role's work.
-func (a *App) holdNone(role Role) {
-	for _, c := range a.live.Inventory().Clusters {
-		a.live.HoldCluster(feedOf[role], c.Name, false)
+// hold notes that a role's work is ours until ctx ends, and exposes what it brings of the clusters.
+func (a *App) hold(ctx context.Context, role Role, key string, clusters ...string) {
+	for _, cluster := range clusters {
+		a.live.HoldCluster(role.feed(), cluster, true)
+		if role == Collect && !a.eventsApart() {
+			a.live.HoldCluster(collector.Events, cluster, true)
+		}
+	}
+	a.holdings.begin(ctx, role, key)
+}
+
+// letGo undoes hold.
+func (a *App) letGo(role Role, key string, clusters ...string) {
+	a.holdings.end(role, key)
+	for _, cluster := range clusters {
+		a.live.HoldCluster(role.feed(), cluster, false)
+		if role == Collect && !a.eventsApart() {
+			a.live.HoldCluster(collector.Events, cluster, false)
+		}
 	}
 }
+
+// eventsApart tells whether the participants of a bridge are told by an instance that has the role subscribe, which may be another than the one that polls.
+func (a *App) eventsApart() bool { return a.options.Config.Events.Enabled && !a.has(Subscribe) }
 
 // leased runs work that one instance at a time may do, here while this one has the lease; until ctx ends or run returns by itself.
 func (a *App) leased(ctx context.Context, name string, run func(context.Context) error) error {
 	leases, err := a.leases(ctx)
-	if err != nil || leases == nil {
-		return errors.Join(err, runIfNoError(ctx, err, run))
+	switch {
+	case err != nil:
+		return err
+	case leases == nil:
+		return run(ctx)
 	}
 	return leases.Run(ctx, name, func(ctx context.Context, _ uint64) error { return run(ctx) })
 }
 
-func runIfNoError(ctx context.Context, err error, run func(context.Context) error) error {
-	if err != nil {
-		return nil
-	}
-	return run(ctx)
-}
-
 // leases of this instance; nil where it is alone, as on embedded servers.
 func (a *App) leases(ctx context.Context) (*bus.Leases, error) {
-	if a.options.Config.NATS.URL.IsZero() {
+	if !a.shared() {
 		return nil, nil
 	}
 	name, err := os.Hostname()
@@ -127,6 +151,14 @@ func (h *holdings) begin(ctx context.Context, role Role, key string) {
 
 func (h *holdings) end(role Role, key string) {
 	h.change(func() { delete(h.held[role], key) })
+}
+
+// has tells whether a key is held.
+func (h *holdings) has(role Role, key string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ctx := h.held[role][key]
+	return ctx != nil && ctx.Err() == nil
 }
 
 // of lists the keys held for a role, in order.
