@@ -257,7 +257,14 @@ func TestMetricsOfALargeDeployment(t *testing.T) {
 	if got := testutil.CollectAndCount(m, "cms_call_bridge_call_legs", "cms_alarm_active", "cms_turn_server_reachable", "cms_group_failover_headroom", "cms_cdr_records_behind"); got != 0 {
 		t.Errorf("%d series of samples an hour old", got)
 	}
-	l.Hold("cluster0", "cb0", false)
+	l.Hold(Polls, "cluster0", "cb0", false)
+	if got := testutil.CollectAndCount(m, "cms_call_bridge_tls_unverified"); got != 23 {
+		t.Errorf("polls of %d bridges exposed after one lease was given up, want 23", got)
+	}
+	if got := testutil.CollectAndCount(m, "cms_cdr_duplicates_total"); got != 24 {
+		t.Errorf("records of %d bridges exposed by who still counts them, want 24", got)
+	}
+	l.Hold(Records, "cluster0", "cb0", false)
 	if got := testutil.CollectAndCount(m, "cms_cdr_duplicates_total"); got != 23 {
 		t.Errorf("%d bridges exposed after one lease was given up, want 23", got)
 	}
@@ -268,13 +275,17 @@ func only(m *Metrics, cluster, bridge string) prometheus.Collector {
 	inv := m.live.Inventory()
 	for _, c := range inv.Clusters {
 		for _, b := range c.Bridges {
-			m.live.Hold(c.Name, b.Name, c.Name == cluster && b.Name == bridge)
+			for _, feed := range Feeds() {
+				m.live.Hold(feed, c.Name, b.Name, c.Name == cluster && b.Name == bridge)
+			}
 		}
 	}
 	defer func() {
 		for _, c := range inv.Clusters {
 			for _, b := range c.Bridges {
-				m.live.Hold(c.Name, b.Name, true)
+				for _, feed := range Feeds() {
+					m.live.Hold(feed, c.Name, b.Name, true)
+				}
 			}
 		}
 	}()

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 	"sync"
@@ -173,6 +174,7 @@ type counters struct {
 	malformed     int64
 	missing       int64
 	nextIndex     *int64
+	nextHeard     time.Time // when another instance last told nextIndex
 	baseIndex     *int64
 	lastRecord    time.Time
 }
@@ -180,8 +182,23 @@ type counters struct {
 type bridgeEntry struct {
 	state    BridgeState
 	counters counters
-	held     bool
+	held     map[Feed]bool
+	// heardName is the uniqueName by the word of another instance.
+	heardName string
 }
+
+// Feed is a way by which something is learnt of a bridge. With several instances each feed of a bridge is in the hands of one of them.
+type Feed int
+
+// The feeds.
+const (
+	Polls   Feed = iota // what pollers read, and what is computed from it
+	Events              // what the events subscription tells: its state and the participants
+	Records             // what the writer counts in the bridge's records
+)
+
+// Feeds lists all of them.
+func Feeds() []Feed { return []Feed{Polls, Events, Records} }
 
 // Live is the newest state of everything, filled by pollers, writers and subscribers and read by the Prometheus collector, the API and the alert rules.
 // All methods may be called from any goroutine. Names that the inventory does not hold are ignored: labels stay a closed set.
@@ -215,7 +232,7 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 			l.bridges[bridgeKey{c.Name, b.Name}] = &bridgeEntry{
 				state:    BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
 				counters: counters{records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64)},
-				held:     true,
+				held:     map[Feed]bool{Polls: true, Events: true, Records: true},
 			}
 		}
 	}
@@ -225,10 +242,21 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 // Inventory returns the inventory the state is about.
 func (l *Live) Inventory() Inventory { return l.inventory }
 
-// Hold says whether this instance holds the lease of a bridge. Bridges that are not held are not exposed, so that sums over instances are right.
-// All bridges are held at first.
-func (l *Live) Hold(cluster, bridge string, held bool) {
-	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.held = held })
+// Hold says whether this instance has a feed of a bridge in hand. What comes by a feed that it has not is not exposed, so that sums over instances are right.
+// All feeds of all bridges are held at first.
+func (l *Live) Hold(feed Feed, cluster, bridge string, held bool) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.held[feed] = held })
+}
+
+// HoldCluster is Hold for all bridges of a cluster.
+func (l *Live) HoldCluster(feed Feed, cluster string, held bool) {
+	for _, c := range l.inventory.Clusters {
+		for _, b := range c.Bridges {
+			if c.Name == cluster {
+				l.Hold(feed, cluster, b.Name, held)
+			}
+		}
+	}
 }
 
 // Update changes the state of one bridge under the lock. Slices, maps and pointers must be replaced, not changed: snapshots share them.
@@ -262,8 +290,9 @@ func (l *Live) BridgesByGUID() map[uuid.UUID]cdr.Bridge {
 	known := map[uuid.UUID]cdr.Bridge{}
 	for _, c := range l.inventory.Clusters {
 		for _, b := range c.Bridges {
-			name := b.Name
-			if unique := l.bridges[bridgeKey{c.Name, b.Name}].state.Config.Value.UniqueName; unique != nil {
+			entry := l.bridges[bridgeKey{c.Name, b.Name}]
+			name := cmp.Or(entry.heardName, b.Name)
+			if unique := entry.state.Config.Value.UniqueName; unique != nil {
 				name = *unique
 			}
 			if id, err := uuid.Parse(l.clusters[c.Name].GUIDs[name]); err == nil {
@@ -272,6 +301,44 @@ func (l *Live) BridgesByGUID() map[uuid.UUID]cdr.Bridge {
 		}
 	}
 	return known
+}
+
+// Names are what a bridge needs to be recognized in records: the cluster's callBridge GUIDs by uniqueName, and the bridges' uniqueNames by configured name.
+type Names struct {
+	GUIDs   map[string]string `json:"guids"`
+	Uniques map[string]string `json:"uniques"`
+}
+
+// Names returns what is known of a cluster.
+func (l *Live) Names(cluster string) Names {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := Names{GUIDs: map[string]string{}, Uniques: map[string]string{}}
+	if c := l.clusters[cluster]; c != nil {
+		maps.Copy(n.GUIDs, c.GUIDs)
+	}
+	for key, b := range l.bridges {
+		if unique := b.state.Config.Value.UniqueName; key.cluster == cluster && unique != nil {
+			n.Uniques[key.bridge] = *unique
+		} else if key.cluster == cluster && b.heardName != "" {
+			n.Uniques[key.bridge] = b.heardName
+		}
+	}
+	return n
+}
+
+// HearNames takes the word of the instance that polls a cluster.
+func (l *Live) HearNames(cluster string, n Names) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.clusters[cluster]; c != nil && len(n.GUIDs) > 0 {
+		c.GUIDs = maps.Clone(n.GUIDs)
+	}
+	for bridge, unique := range n.Uniques {
+		if b := l.bridges[bridgeKey{cluster, bridge}]; b != nil {
+			b.heardName = unique
+		}
+	}
 }
 
 // SetCertificate stores what a probe found.
@@ -342,6 +409,32 @@ func (l *Live) SetNextIndex(cluster, bridge string, next int64) {
 	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.nextIndex = &next })
 }
 
+// HearNextIndex is SetNextIndex by the word of the instance that counts the records; it is believed for a minute. nil: that instance knows none.
+func (l *Live) HearNextIndex(cluster, bridge string, next *int64) {
+	now := l.now()
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		if !b.held[Records] {
+			b.counters.nextIndex, b.counters.nextHeard = next, now
+		}
+	})
+}
+
+// nextIndexValid is how long the word of another instance is believed.
+const nextIndexValid = time.Minute
+
+// NextIndexes are the indexes expected next, by bridge of a cluster, as far as they are known.
+func (l *Live) NextIndexes(cluster string) map[string]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := map[string]int64{}
+	for key, b := range l.bridges {
+		if key.cluster == cluster && b.counters.nextIndex != nil {
+			known[key.bridge] = *b.counters.nextIndex
+		}
+	}
+	return known
+}
+
 // SetLastRecord stores the time of the newest record of the bridge; an earlier time than the stored one is ignored.
 func (l *Live) SetLastRecord(cluster, bridge string, at time.Time) {
 	l.bridge(cluster, bridge, func(b *bridgeEntry) {
@@ -402,6 +495,8 @@ type Snapshot struct {
 type BridgeSnapshot struct {
 	BridgeState
 	Inventory Bridge
+	// Held are the feeds of the bridge that this instance has in hand; what comes by the others is zero.
+	Held map[Feed]bool
 	// LoadLimit in force, load units; zero with an empty source where unknown.
 	LoadLimit       int64
 	LoadLimitSource capacity.LimitSource
@@ -426,10 +521,7 @@ func (l *Live) Snapshot() Snapshot {
 		held := false
 		for _, inv := range c.Bridges {
 			entry := l.bridges[bridgeKey{c.Name, inv.Name}]
-			if !entry.held {
-				continue
-			}
-			held = true
+			held = held || entry.held[Polls]
 			snap.Bridges = append(snap.Bridges, entry.snapshot(now, inv))
 		}
 		if !held && len(c.Bridges) > 0 {
@@ -462,10 +554,18 @@ func (l *Live) Snapshot() Snapshot {
 
 func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	s := BridgeSnapshot{
-		BridgeState: e.state, Inventory: inv,
+		BridgeState: e.state, Inventory: inv, Held: maps.Clone(e.held),
 		Records: maps.Clone(e.counters.records), LegEnds: maps.Clone(e.counters.legEnds), QualityAlarms: maps.Clone(e.counters.qualityAlarms),
 		Duplicates: e.counters.duplicates, Malformed: e.counters.malformed, Missing: e.counters.missing,
 		LastRecord: e.counters.lastRecord,
+	}
+	if !e.held[Polls] {
+		// Syslog is told by the instance that the bridge sends it to, whoever polls.
+		s.BridgeState = BridgeState{Cluster: e.state.Cluster, Bridge: e.state.Bridge, Participants: e.state.Participants, Events: e.state.Events,
+			MediaModules: e.state.MediaModules, SyslogStats: e.state.SyslogStats}
+	}
+	if !e.held[Events] {
+		s.Participants, s.Events = Sample[map[string]int64]{}, Sample[EventsState]{}
 	}
 	dropOld(&s.ClockSkew, now)
 	dropOld(&s.Status, now)
@@ -494,7 +594,8 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	if !s.Config.At.IsZero() {
 		s.LoadLimit, s.LoadLimitSource = capacity.LoadLimit(configured, inv.LoadLimit, inv.Platform)
 	}
-	if theirs := s.Status.Value.CDRCorrelatorIndex; theirs != nil {
+	heard := e.held[Records] || now.Before(e.counters.nextHeard.Add(nextIndexValid))
+	if theirs := s.Status.Value.CDRCorrelatorIndex; theirs != nil && heard {
 		// Without a record of ours, count from the first index seen: a receiver that was added late has lost nothing.
 		ours := e.counters.baseIndex
 		if e.counters.nextIndex != nil {

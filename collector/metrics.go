@@ -234,7 +234,9 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 	if up, known := b.Up(); known {
 		e.add("cms_call_bridge_up", number(up), c, n)
 	}
-	e.add("cms_call_bridge_tls_unverified", number(b.TLSUnverified), c, n)
+	if b.Held[Polls] {
+		e.add("cms_call_bridge_tls_unverified", number(b.TLSUnverified), c, n)
+	}
 	if !b.Status.At.IsZero() {
 		s := b.Status.Value
 		e.add("cms_call_bridge_info", 1, c, n, text(s.SoftwareVersion), b.Inventory.Platform)
@@ -337,8 +339,8 @@ func (e *exposition) calls(b BridgeSnapshot) {
 		for _, kind := range Clients() {
 			e.add("cms_participants", float64(b.Participants.Value[kind]), c, n, kind)
 		}
-	case !b.Calls.At.IsZero() && b.Calls.Value.ParticipantsLocal != nil:
-		// The calls say how many, not of what kind.
+	case b.Held[Events] && !b.Calls.At.IsZero() && b.Calls.Value.ParticipantsLocal != nil:
+		// The calls say how many, not of what kind. Where another instance has the events, it alone tells.
 		e.add("cms_participants", float64(*b.Calls.Value.ParticipantsLocal), c, n, Other)
 	}
 }
@@ -392,6 +394,13 @@ func (e *exposition) features(cluster, bridge string, features Sample[[]Feature]
 
 func (e *exposition) records(b BridgeSnapshot) {
 	c, n := b.Cluster, b.Bridge
+	e.optional("cms_cdr_records_behind", b.Behind, c, n)
+	if !b.CDRReceivers.At.IsZero() {
+		e.optionalBool("cms_cdr_receiver_registered", b.CDRReceivers.Value.Ours, c, n)
+	}
+	if !b.Held[Records] {
+		return
+	}
 	for _, kind := range append(RecordTypes(), Other) {
 		e.add("cms_cdr_records_total", float64(b.Records[kind]), c, n, kind)
 	}
@@ -404,12 +413,8 @@ func (e *exposition) records(b BridgeSnapshot) {
 	e.add("cms_cdr_duplicates_total", float64(b.Duplicates), c, n)
 	e.add("cms_cdr_malformed_bodies_total", float64(b.Malformed), c, n)
 	e.add("cms_cdr_records_missing", float64(b.Missing), c, n)
-	e.optional("cms_cdr_records_behind", b.Behind, c, n)
 	if !b.LastRecord.IsZero() {
 		e.add("cms_cdr_last_record_timestamp_seconds", unix(b.LastRecord), c, n)
-	}
-	if !b.CDRReceivers.At.IsZero() {
-		e.optionalBool("cms_cdr_receiver_registered", b.CDRReceivers.Value.Ours, c, n)
 	}
 }
 

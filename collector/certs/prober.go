@@ -87,8 +87,18 @@ func New(cfg Config, deps Deps) (*Prober, error) {
 	return &Prober{cfg, deps}, nil
 }
 
-// Run probes until ctx ends: one goroutine an end point, so that one which hangs delays no other.
+// Run probes everything until ctx ends.
 func (p *Prober) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, c := range p.deps.Live.Inventory().Clusters {
+		wg.Go(func() { p.RunCluster(ctx, c.Name) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// RunCluster probes what belongs to one cluster until ctx ends: one goroutine an end point, so that one which hangs delays no other.
+func (p *Prober) RunCluster(ctx context.Context, name string) {
 	var wg sync.WaitGroup
 	every := func(interval time.Duration, do func()) {
 		wg.Go(func() {
@@ -105,6 +115,9 @@ func (p *Prober) Run(ctx context.Context) error {
 		})
 	}
 	for _, c := range p.deps.Live.Inventory().Clusters {
+		if c.Name != name {
+			continue
+		}
 		for _, endpoint := range c.Certificates {
 			every(p.cfg.Every, func() { p.certificate(ctx, c.Name, endpoint) })
 		}
@@ -113,7 +126,6 @@ func (p *Prober) Run(ctx context.Context) error {
 		}
 	}
 	wg.Wait()
-	return nil
 }
 
 func (p *Prober) certificate(ctx context.Context, cluster, endpoint string) {

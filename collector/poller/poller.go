@@ -7,11 +7,13 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/storage"
@@ -76,15 +78,17 @@ type Deps struct {
 
 // Poller asks every bridge of an inventory on the schedule of collector.Objects: one goroutine a bridge, so that one which hangs delays no other.
 type Poller struct {
-	cfg      Config
-	deps     Deps
-	clusters []*cluster
-	errors   *prometheus.CounterVec
-	dropped  prometheus.Counter
-	every    map[string]time.Duration
+	cfg     Config
+	deps    Deps
+	errors  *prometheus.CounterVec
+	dropped prometheus.Counter
+	every   map[string]time.Duration
+
+	mu       sync.Mutex
+	clusters []*cluster // those that are polled now
 }
 
-// New returns a poller of the live state's inventory. It reads CA files and connects to nothing.
+// New returns a poller of the live state's inventory. It tries the CA files and connects to nothing.
 func New(cfg Config, deps Deps) (*Poller, error) {
 	if err := errors.Join(cfg.Validate(), deps.Live.Inventory().Validate()); err != nil {
 		return nil, err
@@ -108,18 +112,14 @@ func New(cfg Config, deps Deps) (*Poller, error) {
 		p.every[o.Name] = o.Every
 	}
 	for _, c := range deps.Live.Inventory().Clusters {
-		run := newCluster(p, c)
+		if _, err := p.newRun(c); err != nil {
+			return nil, err
+		}
 		for _, b := range c.Bridges {
-			client, err := NewClient(b, cfg.Timeout)
-			if err != nil {
-				return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
-			}
-			run.workers = append(run.workers, newWorker(run, b, client))
 			for _, reason := range Reasons() {
 				p.errors.WithLabelValues(c.Name, b.Name, reason)
 			}
 		}
-		p.clusters = append(p.clusters, run)
 	}
 	if deps.Registerer != nil {
 		if err := errors.Join(deps.Registerer.Register(p.errors), deps.Registerer.Register(p.dropped)); err != nil {
@@ -129,24 +129,62 @@ func New(cfg Config, deps Deps) (*Poller, error) {
 	return p, nil
 }
 
-// Run polls until ctx ends.
-func (p *Poller) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	for _, c := range p.clusters {
-		c.recall(ctx)
-		for _, w := range c.workers {
-			wg.Go(func() {
-				defer w.client.Close()
-				w.run(ctx)
-			})
+// newRun makes the workers of a cluster; they know nothing yet.
+func (p *Poller) newRun(inv collector.Cluster) (*cluster, error) {
+	c := newCluster(p, inv)
+	for _, b := range inv.Bridges {
+		client, err := NewClient(b, p.cfg.Timeout)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: %w", inv.Name, err)
 		}
+		c.workers = append(c.workers, newWorker(c, b, client))
+	}
+	return c, nil
+}
+
+// Run polls all clusters until ctx ends.
+func (p *Poller) Run(ctx context.Context) error {
+	var group errgroup.Group
+	for _, inv := range p.deps.Live.Inventory().Clusters {
+		group.Go(func() error { return p.RunCluster(ctx, inv.Name) })
+	}
+	return group.Wait()
+}
+
+// RunCluster polls the bridges of one cluster until ctx ends, then returns nil. It begins with what was stored, not with what an earlier run of this process
+// knew: another instance may have polled meanwhile.
+func (p *Poller) RunCluster(ctx context.Context, name string) error {
+	clusters := p.deps.Live.Inventory().Clusters
+	i := slices.IndexFunc(clusters, func(c collector.Cluster) bool { return c.Name == name })
+	if i < 0 {
+		return fmt.Errorf("no cluster %q to poll", name)
+	}
+	c, err := p.newRun(clusters[i])
+	if err != nil {
+		return err
+	}
+	c.recall(ctx)
+	p.mu.Lock()
+	p.clusters = append(p.clusters, c)
+	p.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, w := range c.workers {
+		wg.Go(func() {
+			defer w.client.Close()
+			w.run(ctx)
+		})
 	}
 	wg.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clusters = slices.DeleteFunc(p.clusters, func(other *cluster) bool { return other == c })
 	return nil
 }
 
-// WantSpace asks for the owner of a space, for instance one that a call record named. It returns at once.
+// WantSpace asks for the owner of a space, for instance one that a call record named. It returns at once, and does nothing for a cluster that is not polled here.
 func (p *Poller) WantSpace(clusterName string, space uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, c := range p.clusters {
 		if c.inv.Name == clusterName {
 			c.owners.want(space, time.Now())

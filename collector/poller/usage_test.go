@@ -69,7 +69,11 @@ func TestUsageHasNoHoles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			u, w := p.clusters[0].usage, p.clusters[0].workers[0]
+			run, err := p.newRun(live.Inventory().Clusters[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, w := run.usage, run.workers[0]
 			w.client = client
 			u.recall(c.known)
 			u.poll(t.Context(), w)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -87,6 +88,7 @@ type App struct {
 	registry *prometheus.Registry
 	live     *collector.Live
 	observer *observer
+	holdings *holdings
 
 	beats     *heartbeat.Monitor
 	beatToken string // by which our own heartbeats enter; made anew at each start
@@ -96,6 +98,7 @@ type App struct {
 	receiver *receiver.Receiver // nil without the role
 	http     net.Listener       // open from the start of Run; nil without an address
 
+	poller  atomic.Pointer[poller.Poller] // nil where this instance does not poll
 	store   atomic.Pointer[storage.Queries]
 	stored  chan struct{} // closed once the store can be used
 	started chan struct{} // closed once everything runs
@@ -113,11 +116,19 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{options: o, log: o.Log, registry: prometheus.NewRegistry(), live: collector.NewLive(inv, nil),
+	a := &App{options: o, log: o.Log, registry: prometheus.NewRegistry(), live: collector.NewLive(inv, nil), holdings: newHoldings(),
 		stored: make(chan struct{}), started: make(chan struct{})}
 	a.observer = newObserver(a.live, time.Now)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector.NewMetrics(a.live))
+	a.observer.follow(spaces{app: a})
+	if a.shared() { // nothing is ours before we have its lease
+		for _, c := range inv.Clusters {
+			for _, feed := range collector.Feeds() {
+				a.live.HoldCluster(feed, c.Name, false)
+			}
+		}
+	}
 	a.bus = bus.New(busConfig(o.Config), bus.Deps{Log: o.Log, Registerer: a.registry})
 	if o.Config.ClickHouse.URL.IsZero() && (a.has(Store) || a.has(Expose)) {
 		if a.engine, err = engine.New(engineConfig(o.Config, o.EngineCommand), engine.Deps{Logger: o.Log, Registerer: a.registry}); err != nil {
@@ -226,11 +237,11 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{"cdr", a.receiver.Run, a.receiver.Ready()})
 	}
 	sources.components = append(sources.components, component{name: "heartbeat", run: a.beats.Run})
+	if a.shared() {
+		sources.components = append(sources.components, component{name: "talk", run: a.runTalk})
+	}
 	if a.has(Collect) {
 		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
-		if a.probes() {
-			sources.components = append(sources.components, component{name: "probes", run: a.runProbes})
-		}
 		if a.options.Config.Syslog.Listen != "" {
 			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
 		}
@@ -264,7 +275,18 @@ func (a *App) runStore(ctx context.Context) error {
 	w := writer.New(writerConfig(a.options.Config), writer.Deps{
 		Bus: a.bus, Store: conn, Observer: a.observer, Bridges: a.live.BridgesByGUID, Log: a.log, Registerer: a.registry,
 	})
-	return w.Run(ctx)
+	var all []string
+	for _, c := range a.live.Inventory().Clusters {
+		all = append(all, c.Name)
+	}
+	return a.leased(ctx, storeLease, func(ctx context.Context) error {
+		a.observer.forget() // another instance may have written meanwhile
+		a.beats.Measure(heartbeat.StageStore, true)
+		defer a.beats.Measure(heartbeat.StageStore, false)
+		a.hold(ctx, Store, storeLease, all...)
+		defer a.letGo(Store, storeLease, all...)
+		return w.Run(ctx)
+	})
 }
 
 // openStore connects and prepares the database. A store that is away is waited for, as bodies are safe on the bus meanwhile: an external server may come
@@ -281,7 +303,11 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn, err := prepareStore(ctx, o, a.options.Config.Retention, a.log)
+		var conn driver.Conn
+		err = a.leased(ctx, schemaLease, func(ctx context.Context) (err error) {
+			conn, err = prepareStore(ctx, o, a.options.Config.Retention, a.log)
+			return err
+		})
 		if err == nil || ctx.Err() != nil {
 			return conn, err
 		}
@@ -298,18 +324,50 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 	}
 }
 
-// runPollers polls every bridge until ctx ends. Where this instance has the store, what an earlier run stored is remembered.
+// runPollers polls the bridges of every cluster that is ours until ctx ends. Where this instance has the store, what an earlier run stored is remembered.
 func (a *App) runPollers(ctx context.Context) error {
-	deps := poller.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry}
-	if conn := a.Conn(); conn != nil {
-		deps.Memory = storage.CollectorMemory{Conn: conn}
-	}
-	p, err := poller.New(pollerConfig(a.options.Config), deps)
+	p, err := poller.New(pollerConfig(a.options.Config), poller.Deps{
+		Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
 	}
-	a.observer.follow(p)
-	return p.Run(ctx)
+	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.poller.Store(p)
+	a.observer.follow(spaces{a, p})
+	return a.shareClusters(ctx, Collect, func(ctx context.Context, cluster string) error {
+		var probing sync.WaitGroup
+		defer probing.Wait()
+		probing.Go(func() { probes.RunCluster(ctx, cluster) })
+		if err := p.RunCluster(ctx, cluster); err != nil {
+			return err
+		}
+		<-ctx.Done() // a cluster without bridges
+		return context.Cause(ctx)
+	})
+}
+
+// memory is what the store remembers, once it is open; before, and in an instance without a store, nothing is.
+type memory struct{ app *App }
+
+// OpenAlarms implements poller.Memory.
+func (m memory) OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error) {
+	conn := m.app.Conn()
+	if conn == nil {
+		return nil, nil
+	}
+	return storage.CollectorMemory{Conn: conn}.OpenAlarms(ctx, cluster)
+}
+
+// UsageKnown implements poller.Memory.
+func (m memory) UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]storage.UsageRange, error) {
+	conn := m.app.Conn()
+	if conn == nil {
+		return nil, nil
+	}
+	return storage.CollectorMemory{Conn: conn}.UsageKnown(ctx, cluster)
 }
 
 // heartbeats measures the stages that this instance has a part in.
@@ -331,9 +389,6 @@ func (a *App) heartbeats() *heartbeat.Monitor {
 				return "" // not listening yet
 			}
 		}
-	}
-	if a.has(Store) {
-		stages = append(stages, heartbeat.StageStore)
 	}
 	if a.has(Expose) {
 		stages = append(stages, heartbeat.StageQuery)
@@ -371,20 +426,6 @@ func (a *App) runSyslog(ctx context.Context) error {
 	return s.Run(ctx)
 }
 
-// probes tells whether there is anything to probe.
-func (a *App) probes() bool {
-	return slices.ContainsFunc(a.live.Inventory().Clusters, func(c collector.Cluster) bool { return len(c.Certificates)+len(c.Schedulers) > 0 })
-}
-
-// runProbes probes certificates and schedulers until ctx ends.
-func (a *App) runProbes(ctx context.Context) error {
-	p, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
-	if err != nil {
-		return err
-	}
-	return p.Run(ctx)
-}
-
 // apiServer is the listener for people and Prometheus.
 func (a *App) apiServer() *api.Server {
 	return api.New(api.Config{Listen: a.options.Config.HTTP.Listen, WebConfig: a.options.Config.HTTP.WebConfig}, api.Deps{
@@ -414,13 +455,18 @@ func (a *App) readiness() (missing []string, holds map[string][]string) {
 			missing = append(missing, part.name)
 		}
 	}
-	holds = map[string][]string{"roles": {}, "bridges": {}}
+	holds = map[string][]string{"roles": {}, "bridges": {}, "events": {}, "store": a.holdings.of(Store)}
 	for _, r := range a.options.Roles {
 		holds["roles"] = append(holds["roles"], string(r))
 	}
 	for _, c := range a.live.Inventory().Clusters {
 		for _, b := range c.Bridges {
-			holds["bridges"] = append(holds["bridges"], c.Name+"/"+b.Name)
+			if a.holdings.has(Collect, c.Name) {
+				holds["bridges"] = append(holds["bridges"], c.Name+"/"+b.Name)
+			}
+			if a.holdings.has(Subscribe, c.Name) {
+				holds["events"] = append(holds["events"], c.Name+"/"+b.Name)
+			}
 		}
 	}
 	return missing, holds

@@ -21,7 +21,7 @@ type observer struct {
 
 	beats   *heartbeat.Monitor // nil where heartbeats are not measured
 	mu      sync.Mutex
-	owners  spaceOwners                    // nil where this instance does not poll
+	owners  spaceOwners                    // nil where nobody is to be told
 	missing map[[2]string]map[string]int64 // cluster and bridge → session → records missing
 }
 
@@ -35,6 +35,13 @@ func (o *observer) follow(owners spaceOwners) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.owners = owners
+}
+
+// forget drops what an earlier turn of the writer learnt.
+func (o *observer) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.missing)
 }
 
 func newObserver(live *collector.Live, now func() time.Time) *observer {

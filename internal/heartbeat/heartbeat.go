@@ -44,7 +44,7 @@ type Monitor struct {
 
 	mu     sync.Mutex
 	newest map[string]time.Time // by stage
-	began  time.Time
+	began  map[string]time.Time // by stage
 }
 
 // New makes a monitor of the given stages; register it with a Prometheus registry.
@@ -55,14 +55,24 @@ func New(deps Deps, stages ...string) *Monitor {
 	if deps.Client == nil {
 		deps.Client = &http.Client{Timeout: Every}
 	}
-	m := &Monitor{deps: deps, newest: map[string]time.Time{}, desc: prometheus.NewDesc("bridgewatch_pipeline_lag_seconds",
-		"Age of the newest heartbeat that reached the stage: bus (acknowledged), store (inserted), query (found), in seconds. Before the first one, seconds since the start.",
+	m := &Monitor{deps: deps, newest: map[string]time.Time{}, began: map[string]time.Time{}, desc: prometheus.NewDesc("bridgewatch_pipeline_lag_seconds",
+		"Age of the newest heartbeat that reached the stage: bus (acknowledged), store (inserted), query (found), in seconds. Before the first one, seconds since it began to be measured.",
 		[]string{"stage"}, nil)}
 	for _, s := range stages {
-		m.newest[s] = time.Time{}
+		m.Measure(s, true)
 	}
-	m.began = deps.Now()
 	return m
+}
+
+// Measure begins or ends to measure a stage, for one that this instance has a part in only at times.
+func (m *Monitor) Measure(stage string, on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !on {
+		delete(m.newest, stage)
+		return
+	}
+	m.newest[stage], m.began[stage] = time.Time{}, m.deps.Now()
 }
 
 // Reached notes that a heartbeat sent at that time reached a stage. Stages that the monitor was not made for are ignored.
@@ -83,7 +93,7 @@ func (m *Monitor) Lag(stage string) (time.Duration, bool) {
 		return 0, false
 	}
 	if sent.IsZero() {
-		sent = m.began
+		sent = m.began[stage]
 	}
 	return max(0, m.deps.Now().Sub(sent)), true
 }

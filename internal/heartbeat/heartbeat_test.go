@@ -24,7 +24,7 @@ func TestLagByStage(t *testing.T) {
 	m.Reached(StageStore, now.Add(-20*time.Second))
 	m.Reached(StageStore, now.Add(-40*time.Second)) // an older one that came late
 	want := `
-		# HELP bridgewatch_pipeline_lag_seconds Age of the newest heartbeat that reached the stage: bus (acknowledged), store (inserted), query (found), in seconds. Before the first one, seconds since the start.
+		# HELP bridgewatch_pipeline_lag_seconds Age of the newest heartbeat that reached the stage: bus (acknowledged), store (inserted), query (found), in seconds. Before the first one, seconds since it began to be measured.
 		# TYPE bridgewatch_pipeline_lag_seconds gauge
 		bridgewatch_pipeline_lag_seconds{stage="bus"} 2
 		bridgewatch_pipeline_lag_seconds{stage="query"} 60
