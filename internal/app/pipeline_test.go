@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -120,6 +121,7 @@ func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
 	if d.path, err = writeDemoConfig(d.dir, sim); err != nil {
 		t.Fatal(err)
 	}
+	d.takeOtherPorts()
 	c, err := config.Load(d.path)
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +132,27 @@ func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
 		}
 	}
 	return d
+}
+
+// takeOtherPorts keeps away from the ports that a demo on the same machine takes.
+func (d *deployment) takeOtherPorts() {
+	d.t.Helper()
+	text, err := os.ReadFile(d.path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	config := string(text)
+	for _, port := range []string{"8800", "8801", "8802"} {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		defer free.Close()
+		config = strings.ReplaceAll(config, "127.0.0.1:"+port, free.Addr().String())
+	}
+	if err := os.WriteFile(d.path, []byte(config), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // serve starts the process; it is not waited for, as bridges would not either.
