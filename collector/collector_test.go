@@ -26,8 +26,10 @@ var update = flag.Bool("update-pages", false, "write docs/coverage.md and docs/m
 
 const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Metrics of the program itself begin with `bridgewatch_` and stand where they are made.\n\n"
 
+const faultsHead = "\n## Faults\n\nAlarms of CMS are shown by `cms_alarm_active`. These are the faults that Bridgewatch finds itself, shown by `cms_fault_active`. Both are intervals in the table\n`alarms`, whose `source` and `subject` are those of this table; `cms` is the source of CMS's own.\n\n"
+
 func TestPagesAreCurrent(t *testing.T) {
-	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage()} {
+	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage() + faultsHead + FaultsPage()} {
 		if *update {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)

@@ -211,6 +211,7 @@ type Live struct {
 	clusters     map[string]*ClusterState
 	certificates map[string]Sample[CertificateState]
 	pools        map[string]Sample[PoolState]
+	faults       map[faultsKey]map[string]int
 }
 
 // NewLive returns the empty state of an inventory. The clock decides when samples are too old to be shown; nil means time.Now.
@@ -225,6 +226,7 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 		clusters:     make(map[string]*ClusterState),
 		certificates: make(map[string]Sample[CertificateState]),
 		pools:        make(map[string]Sample[PoolState]),
+		faults:       make(map[faultsKey]map[string]int),
 	}
 	for _, c := range inv.Clusters {
 		l.clusters[c.Name] = &ClusterState{Cluster: c.Name}
@@ -362,6 +364,14 @@ func (l *Live) SetEvents(cluster, bridge string, connected bool, lastMessage tim
 	})
 }
 
+// EventsOf returns the state of the events connection to a bridge; known is false where this instance does not have the events of the bridge, or nobody told.
+func (l *Live) EventsOf(cluster, bridge string) (state EventsState, known bool) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		state, known = b.state.Events.Value, b.held[Events] && !b.state.Events.At.IsZero()
+	})
+	return state, known
+}
+
 // SetParticipants stores the people a bridge hosts now, by kind of client (sip, webapp, lync, other), from whoever knows best: the events roster where it is
 // connected. The figure is shown until validFor has passed.
 func (l *Live) SetParticipants(cluster, bridge string, byClient map[string]int64, validFor time.Duration) {
@@ -489,6 +499,8 @@ type Snapshot struct {
 	Clusters     []ClusterState
 	Certificates []CertificateState
 	Pools        map[string]PoolState
+	// Faults of a cluster as a whole that have open intervals, by cluster and type; 0 where none is open, absent where nobody looked.
+	Faults map[string]map[string]int
 }
 
 // BridgeSnapshot is one bridge in a snapshot.
@@ -506,6 +518,8 @@ type BridgeSnapshot struct {
 	// Behind is the bridge's cdrCorrelatorIndex less the index we expect next; nil where the bridge's is not known.
 	Behind     *int64
 	LastRecord time.Time
+	// Faults is the number of open intervals by type of fault; absent where nobody looked.
+	Faults map[string]int
 }
 
 // Up reports whether the last poll succeeded; known is false before the first.
@@ -516,13 +530,19 @@ func (l *Live) Snapshot() Snapshot {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	snap := Snapshot{At: now, Pools: make(map[string]PoolState)}
+	snap := Snapshot{At: now, Pools: make(map[string]PoolState), Faults: make(map[string]map[string]int)}
 	for _, c := range l.inventory.Clusters {
 		held := false
 		for _, inv := range c.Bridges {
 			entry := l.bridges[bridgeKey{c.Name, inv.Name}]
 			held = held || entry.held[Polls]
-			snap.Bridges = append(snap.Bridges, entry.snapshot(now, inv))
+			b := entry.snapshot(now, inv)
+			// As with all of syslog: it is told by the instance that the lines come to, whoever polls.
+			b.Faults = l.openFaults(c.Name, inv.Name, SourceSyslog)
+			if entry.held[Polls] {
+				b.Faults = l.openFaults(c.Name, inv.Name, SourceSyslog, SourcePoller)
+			}
+			snap.Bridges = append(snap.Bridges, b)
 		}
 		if !held && len(c.Bridges) > 0 {
 			continue
@@ -538,6 +558,7 @@ func (l *Live) Snapshot() Snapshot {
 			}
 		}
 		snap.Clusters = append(snap.Clusters, cluster)
+		snap.Faults[c.Name] = l.openFaults(c.Name, "", SourcePoller, SourceCerts)
 		for _, endpoint := range c.Certificates {
 			if s := l.certificates[c.Name+"\x00"+endpoint]; s.Known(now) {
 				snap.Certificates = append(snap.Certificates, s.Value)

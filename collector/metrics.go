@@ -63,6 +63,7 @@ func Families() []Family {
 		{"cms_meetings", Gauge, cluster(), "Distinct meetings (call/callCorrelator) on the cluster's bridges now."},
 		{"cms_conference_participants_max", Gauge, bridge, "Participants, local and remote, of the largest call on the bridge (numParticipantsLocal + numParticipantsRemote)."},
 		{"cms_alarm_active", Gauge, with("alarm"), "1 while the bridge reports an alarm of this type (/system/alarms), else 0."},
+		{"cms_fault_active", Gauge, with("fault"), "1 while a fault that Bridgewatch found itself holds (an interval in alarms is open), 0 while it does not; absent where nobody looked. Faults of a cluster have an empty call_bridge."},
 		{"cms_media_modules", Gauge, bridge, "Media modules of the server (syslog, media module status)."},
 		{"cms_media_modules_working", Gauge, bridge, "Media modules that work (syslog, media module status)."},
 		{"cms_recorder_recordings", Gauge, cluster("recorder"), "Recordings now (recorder status/activeRecordings up to 2.9, else calls with recordingStatus true; recorder is empty where it is not known)."},
@@ -155,6 +156,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		e.cluster(c, snap.Clusters[i], bridges)
+		e.faults(c.Name, "", snap.Faults[c.Name])
 	}
 	for _, c := range snap.Certificates {
 		if !c.NotAfter.IsZero() {
@@ -265,6 +267,7 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 			e.add("cms_alarm_active", number(active[kind]), c, n, kind)
 		}
 	}
+	e.faults(c, n, b.Faults)
 	e.calls(b)
 	e.devices(b)
 	if !b.MediaModules.At.IsZero() {
@@ -284,6 +287,12 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 		if last := b.Events.Value.LastMessage; !last.IsZero() {
 			e.add("cms_events_last_message_timestamp_seconds", unix(last), c, n)
 		}
+	}
+}
+
+func (e *exposition) faults(cluster, bridge string, open map[string]int) {
+	for kind, n := range open {
+		e.add("cms_fault_active", number(n > 0), cluster, bridge, kind)
 	}
 }
 

@@ -233,7 +233,7 @@ func TestFaultyBridgeIsDownAndDelaysNoOther(t *testing.T) {
 			eventually(t, "the second goes on", func() bool { return l.bridge(1).Polled.At.After(since) && l.bridge(1).Polled.Value })
 			open := func() bool {
 				return slices.ContainsFunc(rowsOf[storage.Alarm](l.shelf, storage.TableAlarms), func(a storage.Alarm) bool {
-					return a.Type == unreachableBridge && a.CallBridge == l.inv.Clusters[0].Bridges[0].Name && a.Cleared == nil
+					return a.Type == collector.BridgeUnreachable && a.CallBridge == l.inv.Clusters[0].Bridges[0].Name && a.Cleared == nil
 				})
 			}
 			eventually(t, "an interval is open", open)
@@ -242,7 +242,7 @@ func TestFaultyBridgeIsDownAndDelaysNoOther(t *testing.T) {
 			eventually(t, "the first is up again", func() bool { return l.bridge(0).Polled.Value })
 			eventually(t, "the interval is closed", func() bool {
 				return slices.ContainsFunc(rowsOf[storage.Alarm](l.shelf, storage.TableAlarms), func(a storage.Alarm) bool {
-					return a.Type == unreachableBridge && a.Cleared != nil && a.Cleared.After(a.Raised)
+					return a.Type == collector.BridgeUnreachable && a.Cleared != nil && a.Cleared.After(a.Raised)
 				})
 			})
 		})
