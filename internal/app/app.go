@@ -331,7 +331,7 @@ func (a *App) runPollers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
+	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -419,7 +419,7 @@ func toOurselves(address net.Addr) string {
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
 	cfg.Listen = a.options.Config.Syslog.Listen
-	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
+	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
 	}

@@ -242,7 +242,7 @@ type Bridge struct {
 	CDRToken Secret `yaml:"cdr_token"`
 	// File that holds the token.
 	CDRTokenFile string `yaml:"cdr_token_file"`
-	// Networks its CDRs and syslog may come from. Empty: anywhere.
+	// Networks its CDRs and syslog may come from. Empty: CDRs from anywhere, syslog from this machine only.
 	AllowedSources []netip.Prefix `yaml:"allowed_sources"`
 	// Platform in the capacity catalogue, for example cms2000-m5v2, or vm-16 for a virtual machine of 16 vCPUs. Empty: unknown.
 	Platform string `yaml:"platform"`
