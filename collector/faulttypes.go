@@ -30,6 +30,7 @@ type Fault struct {
 // The types of faults that Bridgewatch finds itself.
 const (
 	BridgeUnreachable    = "callBridgeUnreachable"
+	BridgeBusy           = "callBridgeBusy"
 	ClockSkew            = "clockSkew"
 	DatabaseError        = "databaseError"
 	DatabaseNodeDown     = "databaseNodeDown"
@@ -39,7 +40,6 @@ const (
 	RecorderUnreachable  = "recorderUnreachable"
 	RecorderLowDisk      = "recorderLowDisk"
 	StreamerUnreachable  = "streamerUnreachable"
-	StreamerLowDisk      = "streamerLowDisk"
 	RecordingFailed      = "recordingNotRunning"
 	StreamingFailed      = "streamingNotRunning"
 	ReceiverMissing      = "cdrReceiverNotRegistered"
@@ -67,6 +67,7 @@ const (
 func Faults() []Fault {
 	return []Fault{
 		{BridgeUnreachable, SourcePoller, "bridge", "The bridge did not answer the last poll of /system/status; failure_reason says how."},
+		{BridgeBusy, SourcePoller, "bridge", "The bridge answered the last poll with 503 (temporarily busy), three times: it is there."},
 		{ClockSkew, SourcePoller, "bridge", "Its clock is off by more than 5 s; cleared below 4 s, as cdrTime has whole seconds."},
 		{DatabaseError, SourcePoller, "bridge", "/system/database carries an error."},
 		{DatabaseNodeDown, SourcePoller, "node", "The bridge does not see a node of the database cluster."},
@@ -76,7 +77,6 @@ func Faults() []Fault {
 		{RecorderUnreachable, SourcePoller, "recorder", "The same of a recorder, up to 2.9."},
 		{RecorderLowDisk, SourcePoller, "recorder", "The status of a recorder is lowDiskSpace, up to 2.9."},
 		{StreamerUnreachable, SourcePoller, "streamer", "The same of a streamer, up to 2.9."},
-		{StreamerLowDisk, SourcePoller, "streamer", "The status of a streamer is lowDiskSpace, up to 2.9."},
 		{RecordingFailed, SourcePoller, "call", "A call is to be recorded and is not (recording true, recordingStatus false); call_id is the call's."},
 		{StreamingFailed, SourcePoller, "call", "A call is to be streamed and is not (streaming true, streamingStatus false); call_id is the call's."},
 		{ReceiverMissing, SourcePoller, "bridge", "Our receiver is not in the bridge's table of CDR receivers."},

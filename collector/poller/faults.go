@@ -11,13 +11,17 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector/faults"
 )
 
-// reachable keeps the interval during which the bridge itself does not answer; why is nil when it does.
+// reachable keeps the intervals during which the bridge itself does not answer, or only that it is busy; why is nil when it does.
 func (w *worker) reachable(ctx context.Context, at time.Time, why error) {
 	var holds []faults.Fault
-	if why != nil {
-		holds = append(holds, faults.Fault{Type: collector.BridgeUnreachable, Subject: w.bridge.Name, Reason: ReasonOf(why)})
+	switch reason := ReasonOf(why); {
+	case why == nil:
+	case reason == ReasonBusy:
+		holds = append(holds, faults.Fault{Type: collector.BridgeBusy, Subject: w.bridge.Name})
+	default:
+		holds = append(holds, faults.Fault{Type: collector.BridgeUnreachable, Subject: w.bridge.Name, Reason: reason})
 	}
-	w.faults.Set(ctx, at, []string{collector.BridgeUnreachable}, true, holds)
+	w.faults.Set(ctx, at, []string{collector.BridgeUnreachable, collector.BridgeBusy}, true, holds)
 }
 
 // skewMargin is how far below the limit a clock must come before its fault is over: cdrTime has whole seconds, so what is measured moves by half of one.
@@ -85,7 +89,7 @@ func deviceFaults(object string) []string {
 	case "recorders":
 		return []string{collector.RecorderUnreachable, collector.RecorderLowDisk}
 	case "streamers":
-		return []string{collector.StreamerUnreachable, collector.StreamerLowDisk}
+		return []string{collector.StreamerUnreachable}
 	}
 	return nil
 }
