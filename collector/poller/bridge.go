@@ -170,9 +170,6 @@ type knownCall struct {
 // captured reports whether the call is, or is to be, recorded or streamed.
 func (c *knownCall) captured() bool { return deref(c.detail.Recording) || deref(c.detail.Streaming) }
 
-// rereadCall is how often the detail of a call that goes on is read again.
-const rereadCall = 5 * time.Minute
-
 // pollCalls reads the list of calls, and the detail of new ones and of those not read for long, within the budget.
 func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	var listed []collector.Call
@@ -195,7 +192,7 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 			known = &knownCall{detail: c}
 		}
 		// What is recorded is looked at each time: that a recording does not run shows nowhere else.
-		if now.Sub(known.read) >= rereadCall || known.captured() {
+		if now.Sub(known.read) >= w.poller.reread || known.captured() {
 			stale = append(stale, *c.ID)
 		}
 		current[*c.ID] = known

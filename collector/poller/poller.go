@@ -98,6 +98,8 @@ type Poller struct {
 	errors  *prometheus.CounterVec
 	dropped prometheus.Counter
 	every   map[string]time.Duration
+	// reread is how often the detail of a call that goes on is read again.
+	reread time.Duration
 
 	mu       sync.Mutex
 	clusters []*cluster // those that are polled now
@@ -115,7 +117,7 @@ func New(cfg Config, deps Deps) (*Poller, error) {
 		deps.Clock = time.Now
 	}
 	p := &Poller{
-		cfg: cfg, deps: deps, every: make(map[string]time.Duration),
+		cfg: cfg, deps: deps, every: make(map[string]time.Duration), reread: 5 * time.Minute,
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridgewatch_poll_errors_total", Help: "Requests to Call Bridges that brought no answer, by reason.",
 		}, []string{"cms_cluster", "call_bridge", "reason"}),
