@@ -167,7 +167,7 @@ func deployment(now func() time.Time) *Live {
 				s.Alarms = Sample[[]Alarm]{[]Alarm{{Type: ptr("databaseClusternodeOutofSync")}, {Type: ptr("newerThanUs")}}, at, until}
 				s.Calls = Sample[CallSummary]{CallSummary{ByType: map[string]int64{"coSpace": 2}, Total: 2, Correlators: []string{"shared", b.Name},
 					ParticipantsLocal: ptr(int64(7)), RecordingMeetings: []string{"shared", b.Name}, StreamingMeetings: []string{}, LargestMeeting: ptr(int64(4))}, at, until}
-				turn := []TurnState{{"turn1", ptr(true), ptr(7 * time.Millisecond), ptr(int64(3))}, {"turn2", ptr(false), nil, nil}}
+				turn := []TurnState{{"turn1", "cms", ptr(true), ptr(7 * time.Millisecond), ptr(int64(3))}, {"turn2", "expressway", ptr(false), nil, nil}}
 				s.TurnServers = Sample[[]TurnState]{append(turn, turn[0]), at, until}
 				s.WebBridges = Sample[[]DeviceState]{[]DeviceState{{"wb1", "success", ptr(true), nil}, {"wb2", "unused", nil, nil}}, at, until}
 				s.Database = Sample[Database]{Database{Nodes: []DatabaseNode{{Hostname: ptr("db1"), Up: ptr(true), SyncBehind: ptr(int64(-1))}, {Hostname: ptr("db2"), Up: ptr(true), SyncBehind: ptr(int64(0))}}}, at, until}

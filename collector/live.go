@@ -69,13 +69,15 @@ type CallSummary struct {
 	RecordingMeetings, StreamingMeetings []string
 	// ParticipantsLocal is the sum of numParticipantsLocal; nil where unknown.
 	ParticipantsLocal *int64
-	// LargestMeeting is the largest number of participants, local and remote, of one call; nil where unknown.
-	LargestMeeting *int64
+	// LargestMeeting is the largest number of participants, local and remote, of one call, LargestLocal of those on this bridge; nil where unknown.
+	LargestMeeting, LargestLocal *int64
 }
 
 // TurnState is one TURN server as one bridge sees it: the worst of its hosts.
 type TurnState struct {
-	Name        string
+	Name string
+	// Type as configured in CMS: cms, acano, expressway, lyncEdge, standard; empty where not said.
+	Type        string
 	Reachable   *bool
 	RoundTrip   *time.Duration
 	Allocations *int64
@@ -170,6 +172,8 @@ type counters struct {
 	records       map[string]int64
 	legEnds       map[string]int64
 	qualityAlarms map[string]int64
+	legStarts     map[string]int64
+	mix           *window
 	duplicates    int64
 	malformed     int64
 	missing       int64
@@ -212,6 +216,7 @@ type Live struct {
 	certificates map[string]Sample[CertificateState]
 	pools        map[string]Sample[PoolState]
 	faults       map[faultsKey]map[string]int
+	setups       map[string]*window // by cluster
 }
 
 // NewLive returns the empty state of an inventory. The clock decides when samples are too old to be shown; nil means time.Now.
@@ -227,14 +232,19 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 		certificates: make(map[string]Sample[CertificateState]),
 		pools:        make(map[string]Sample[PoolState]),
 		faults:       make(map[faultsKey]map[string]int),
+		setups:       make(map[string]*window),
 	}
 	for _, c := range inv.Clusters {
 		l.clusters[c.Name] = &ClusterState{Cluster: c.Name}
+		l.setups[c.Name] = newWindow(time.Second, setupWindow)
 		for _, b := range c.Bridges {
 			l.bridges[bridgeKey{c.Name, b.Name}] = &bridgeEntry{
-				state:    BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
-				counters: counters{records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64)},
-				held:     map[Feed]bool{Polls: true, Events: true, Records: true},
+				state: BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
+				counters: counters{
+					records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64), legStarts: make(map[string]int64),
+					mix: newWindow(time.Minute, mixWindow),
+				},
+				held: map[Feed]bool{Polls: true, Events: true, Records: true},
 			}
 		}
 	}
@@ -501,6 +511,8 @@ type Snapshot struct {
 	Pools        map[string]PoolState
 	// Faults of a cluster as a whole that have open intervals, by cluster and type; 0 where none is open, absent where nobody looked.
 	Faults map[string]map[string]int
+	// SetupPeaks are the most calls that were set up in one second of the last five minutes, by cluster and kind of client (SetupClients).
+	SetupPeaks map[string]map[string]int64
 }
 
 // BridgeSnapshot is one bridge in a snapshot.
@@ -513,8 +525,10 @@ type BridgeSnapshot struct {
 	LoadLimit       int64
 	LoadLimitSource capacity.LimitSource
 	// Records, LegEnds and QualityAlarms count by the closed sets; a value without entry is 0.
-	Records, LegEnds, QualityAlarms map[string]int64
-	Duplicates, Malformed, Missing  int64
+	Records, LegEnds, QualityAlarms, LegStarts map[string]int64
+	Duplicates, Malformed, Missing             int64
+	// Mix of the legs that ended within the last hour, by best quality; nil where none did.
+	Mix capacity.Mix
 	// Behind is the bridge's cdrCorrelatorIndex less the index we expect next; nil where the bridge's is not known.
 	Behind     *int64
 	LastRecord time.Time
@@ -530,8 +544,9 @@ func (l *Live) Snapshot() Snapshot {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	snap := Snapshot{At: now, Pools: make(map[string]PoolState), Faults: make(map[string]map[string]int)}
+	snap := Snapshot{At: now, Pools: make(map[string]PoolState), Faults: make(map[string]map[string]int), SetupPeaks: make(map[string]map[string]int64)}
 	for _, c := range l.inventory.Clusters {
+		_, snap.SetupPeaks[c.Name] = l.setups[c.Name].sum(now)
 		held := false
 		for _, inv := range c.Bridges {
 			entry := l.bridges[bridgeKey{c.Name, inv.Name}]
@@ -577,6 +592,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	s := BridgeSnapshot{
 		BridgeState: e.state, Inventory: inv, Held: maps.Clone(e.held),
 		Records: maps.Clone(e.counters.records), LegEnds: maps.Clone(e.counters.legEnds), QualityAlarms: maps.Clone(e.counters.qualityAlarms),
+		LegStarts: maps.Clone(e.counters.legStarts), Mix: e.counters.mix.present(now),
 		Duplicates: e.counters.duplicates, Malformed: e.counters.malformed, Missing: e.counters.missing,
 		LastRecord: e.counters.lastRecord,
 	}

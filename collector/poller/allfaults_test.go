@@ -425,7 +425,9 @@ func TestEventsThatStayAway(t *testing.T) {
 	interval := func(open bool) func() bool {
 		return func() bool {
 			rows := rowsOf[storage.Alarm](l.shelf, storage.TableAlarms)
-			i := slices.IndexFunc(rows, func(a storage.Alarm) bool { return a.Type == collector.EventsDisconnected && (a.Cleared == nil) == open })
+			i := slices.IndexFunc(rows, func(a storage.Alarm) bool {
+				return a.Type == collector.EventsDisconnected && (a.Cleared == nil) == open
+			})
 			return i >= 0 && l.live.Snapshot().Bridges[0].Faults[collector.EventsDisconnected] > 0 == open
 		}
 	}

@@ -260,7 +260,7 @@ func countCalls(calls map[string]*knownCall, is func(collector.Call) bool) *int6
 // summarize sums the calls of a bridge. Figures that need details stay nil until all details were read: a part is not the whole.
 func summarize(calls map[string]*knownCall) collector.CallSummary {
 	s := collector.CallSummary{Total: int64(len(calls)), ByType: make(map[string]int64)}
-	var local, largest int64
+	var local, largest, largestLocal int64
 	complete := true
 	for id, c := range calls {
 		// A call without correlator (before 1.7) is a meeting of its own.
@@ -276,14 +276,14 @@ func summarize(calls map[string]*knownCall) collector.CallSummary {
 		s.ByType[kind]++
 		here := deref(c.detail.NumParticipantsLocal)
 		local += here
-		largest = max(largest, here+deref(c.detail.NumParticipantsOther))
+		largest, largestLocal = max(largest, here+deref(c.detail.NumParticipantsOther)), max(largestLocal, here)
 	}
 	slices.Sort(s.Correlators)
 	if !complete {
 		s.ByType = nil
 		return s
 	}
-	s.ParticipantsLocal, s.LargestMeeting = &local, &largest
+	s.ParticipantsLocal, s.LargestMeeting, s.LargestLocal = &local, &largest, &largestLocal
 	s.RecordingMeetings, s.StreamingMeetings = []string{}, []string{}
 	for id, c := range calls {
 		meeting := cmp.Or(deref(c.detail.CallCorrelator), id)
@@ -355,6 +355,15 @@ func (w *worker) publishDevices(ctx context.Context, object string, rows []stora
 	}
 }
 
+// knownTurn is a TURN server and when its detail was read; zero where that failed so far.
+type knownTurn struct {
+	server collector.TurnServer
+	read   time.Time
+}
+
+// rereadDevice is how often the configuration of a device is read again.
+const rereadDevice = time.Hour
+
 func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 	var servers []collector.TurnServer
 	if !w.ask(ctx, "turnServers", func() (err error) {
@@ -365,18 +374,25 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 	}
 	states := []collector.TurnState{}
 	complete := true
+	now, current := time.Now(), make(map[string]knownTurn, len(servers))
 	var rows []storage.DeviceSample
 	for _, s := range servers {
 		if s.ID == nil {
 			continue
 		}
 		path := "/turnServers/" + url.PathEscape(*s.ID)
-		// The list carries few fields; where it has no address the detail must be asked.
-		if s.ServerAddress == nil {
-			id := s.ID
-			w.askOne(ctx, "turnServer", path, &s)
-			s.ID = id
+		// The list carries few fields; what the detail adds changes with the configuration only.
+		known, ok := w.turn[*s.ID]
+		if !ok || now.Sub(known.read) >= rereadDevice {
+			var detail collector.TurnServer
+			if w.askOne(ctx, "turnServer", path, &detail) {
+				detail.ID, detail.ServerAddress = s.ID, cmp.Or(detail.ServerAddress, s.ServerAddress)
+				known = knownTurn{detail, now}
+			} else if !ok {
+				known.server = s
+			}
 		}
+		s, current[*s.ID] = known.server, known
 		w.config.publish(ctx, w, w.bridge.Name, "turnServer", *s.ID, &s)
 		var hosts []*element
 		gone := false
@@ -394,7 +410,7 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 			complete = complete && gone
 			continue
 		}
-		state := collector.TurnState{Name: cmp.Or(deref(s.ServerAddress), *s.ID)}
+		state := collector.TurnState{Name: cmp.Or(deref(s.ServerAddress), *s.ID), Type: deref(s.Type)}
 		for _, e := range hosts {
 			var h collector.TurnHost
 			decode(e, &h)
@@ -403,6 +419,7 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 		}
 		states = append(states, state)
 	}
+	w.turn = current
 	w.update(func(b *collector.BridgeState) { b.TurnServers = sampled(w, "turnServers", row.Time, states) })
 	w.judgeTurn(ctx, row.Time, states, complete)
 	w.publishDevices(ctx, "turnServers", rows)

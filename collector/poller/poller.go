@@ -241,6 +241,7 @@ type worker struct {
 	alarms  *faults.Book
 	faults  *faults.Book
 	calls   map[string]*knownCall
+	turn    map[string]knownTurn
 	config  settings
 	lastErr string
 	// eventsDown: at the last poll the events connection was known to be down.

@@ -292,12 +292,14 @@ type Streamer struct {
 	Limit int `yaml:"limit"`
 }
 
-// Edge is a Meeting Server edge or an Expressway pair.
+// Edge is a Meeting Server edge or a cluster of Expressway pairs.
 type Edge struct {
 	// Name, as it stands in metrics.
 	Name string `yaml:"name"`
-	// Size in the capacity catalogue: small or large for a Meeting Server edge.
+	// small or large for a Meeting Server edge; expressway-ce1200, expressway-large or expressway-medium for Expressways.
 	Size string `yaml:"size"`
+	// Nodes of an Expressway cluster, 1 to 6, of which four add capacity. 0: one.
+	Nodes int `yaml:"nodes"`
 }
 
 const day = Duration(24 * time.Hour)
