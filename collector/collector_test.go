@@ -237,6 +237,7 @@ func TestMetricsOfALargeDeployment(t *testing.T) {
 		{13, "cms_meetings", []string{"cluster0"}},
 		{1000, "cms_call_bridge_media_bytes_per_second", []string{"cluster0", "cb0", "audio", "rx"}},
 		// group0 carries 10 to 60 thousand; without the busiest 5 x 120000 less 210000.
+		{1, "cms_call_bridge_group_info", []string{"cluster0", "cb7", "group1"}},
 		{390000, "cms_group_failover_headroom", []string{"cluster0", "group0"}},
 		{0.5, "cms_license_reported_in_use", []string{"cluster0", "main", "pmp"}},
 		{3.83, "cms_license_reported_in_use", []string{"cluster0", "main", "smp"}},

@@ -46,6 +46,7 @@ func Families() []Family {
 		{"cms_call_bridge_load_limit_info", Gauge, with("source"), "Always 1; source says where the load limit comes from: bridge, operator or catalogue."},
 		{"cms_call_bridge_new_conference_threshold", Gauge, bridge, "Load above which new conferences are refused or disfavored (loadLimit x newConferenceLoadLimitBasisPoints), in load units."},
 		{"cms_call_bridge_existing_conference_threshold", Gauge, bridge, "Load above which participants of conferences it hosts are refused (loadLimit x existingConferenceLoadLimitBasisPoints), in load units."},
+		{"cms_call_bridge_group_info", Gauge, with("group"), "Always 1; the Call Bridge Group that the bridge is in, empty for none."},
 		{"cms_call_bridge_call_legs", Gauge, bridge, "Call legs now (status/callLegsActive); distribution links are believed to be among them."},
 		{"cms_call_bridge_call_legs_max", Gauge, bridge, "Most call legs at once since the server started (status/callLegsMaxActive)."},
 		{"cms_call_bridge_call_legs_completed_total", Counter, bridge, "Call legs completed since the server started (status/callLegsCompleted)."},
@@ -440,6 +441,11 @@ func (e *exposition) cluster(inv Cluster, state ClusterState, bridges []BridgeSn
 	if meetings, known := Unrecorded(bridges); known {
 		e.add("cms_meetings_unrecorded", float64(meetings), c)
 	}
+	if !state.Groups.At.IsZero() {
+		for _, b := range bridges {
+			e.add("cms_call_bridge_group_info", 1, c, b.Bridge, groupOf(state, b))
+		}
+	}
 	for _, f := range Failover(state, bridges) {
 		if len(f.Unknown) > 0 {
 			continue
@@ -493,6 +499,14 @@ func Unrecorded(bridges []BridgeSnapshot) (count int, known bool) {
 	return len(wanted), known
 }
 
+// groupOf is the Call Bridge Group of a bridge. The database knows the bridge by its uniqueName, we by its configured name.
+func groupOf(state ClusterState, b BridgeSnapshot) string {
+	if name := b.Config.Value.UniqueName; name != nil {
+		return state.Groups.Value[*name]
+	}
+	return state.Groups.Value[b.Bridge]
+}
+
 // Failover computes the fail-over of the groups of one cluster. While the grouping is not known no group has a figure.
 func Failover(state ClusterState, bridges []BridgeSnapshot) []capacity.Failover {
 	if state.Groups.At.IsZero() {
@@ -501,12 +515,7 @@ func Failover(state ClusterState, bridges []BridgeSnapshot) []capacity.Failover 
 	members := make([]capacity.Member, 0, len(bridges))
 	for _, b := range bridges {
 		up, known := b.Up()
-		m := capacity.Member{Name: b.Bridge, Down: known && !up, Load: b.Load.Value.MediaProcessingLoad}
-		// A bridge is known to the database by its uniqueName, to us by its configured name.
-		m.Group = state.Groups.Value[b.Bridge]
-		if name := b.Config.Value.UniqueName; name != nil {
-			m.Group = state.Groups.Value[*name]
-		}
+		m := capacity.Member{Name: b.Bridge, Group: groupOf(state, b), Down: known && !up, Load: b.Load.Value.MediaProcessingLoad}
 		if b.LoadLimitSource != capacity.Unknown {
 			m.Limit = &b.LoadLimit
 		}

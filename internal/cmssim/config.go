@@ -53,8 +53,8 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 	}
 	fmt.Fprintf(&b, "      - {from: 2020-01-01, pmp: %d, smp: %d, recording: %d}\n", users+users/10, 12*bridges, 4*bridges)
 	fmt.Fprintf(&b, "clusters:\n")
-	platform := "cms1000-m5v2"
-	if s.bridges[0].loadLimit() > 120000 {
+	platform := "cms1000-m6"
+	if s.bridges[0].large() {
 		platform = "cms2000-m5v2"
 	}
 	for _, c := range s.clusters {

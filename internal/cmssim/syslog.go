@@ -134,7 +134,7 @@ func (l *logger) counts() (legCounts, int) {
 
 // modules is the number of media modules of the platform: seven in a Meeting Server 2000.
 func (b *Bridge) modules() int {
-	if b.loadLimit() > 120000 {
+	if b.large() {
 		return 7
 	}
 	return 1

@@ -71,6 +71,7 @@ func ordinary(at time.Time, random *rand.Rand, counters map[string]float64) []sa
 		put(legs, "cms_call_bridge_call_legs", b...)
 		put(math.Floor(legs*0.03), "cms_call_bridge_call_legs_degraded", b...)
 		put(math.Floor(legs*0.1), "cms_call_bridge_distribution_legs", b...)
+		put(1, "cms_call_bridge_group_info", with("group", "g1")...)
 		put(legs/3, "cms_conference_participants_max", b...)
 		ended := poisson(legs / 15)
 		count(ended, "cms_call_bridge_call_legs_completed_total", b...)
