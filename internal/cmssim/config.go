@@ -62,7 +62,12 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 		for _, br := range c.bridges {
 			fmt.Fprintf(&b, "      - name: %s\n        url: %s\n        username: %s\n        password_file: %s\n", br.Name, q(br.URL()), q(br.Username), q(f.PasswordFile))
 			fmt.Fprintf(&b, "        tls: {ca_file: %s}\n        cdr_token: %s\n        platform: %s\n", q(f.CAFile), q(br.Token()), platform)
+			if source := br.syslogSource(); source != nil {
+				fmt.Fprintf(&b, "        allowed_sources: [127.0.0.1/32, %s/32]\n", source)
+			}
 		}
+		fmt.Fprintf(&b, "    recorders: [{name: rec1, vcpus: 8, memory: 16GB, resolution: 720p, disk: 8TB}]\n")
+		fmt.Fprintf(&b, "    streamers: [{name: str1, vcpus: 8, memory: 8GB, resolution: 720p}]\n")
 	}
 	return b.Bytes()
 }
