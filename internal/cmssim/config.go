@@ -66,8 +66,8 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 				fmt.Fprintf(&b, "        allowed_sources: [127.0.0.1/32, %s/32]\n", source)
 			}
 		}
-		fmt.Fprintf(&b, "    recorders: [{name: rec1, vcpus: 8, memory: 16GB, resolution: 720p, disk: 8TB}]\n")
-		fmt.Fprintf(&b, "    streamers: [{name: str1, vcpus: 8, memory: 8GB, resolution: 720p}]\n")
+		fmt.Fprintf(&b, "    recorders: [{name: recorder-%s, vcpus: 8, memory: 16GB, resolution: 720p, disk: 8TB}]\n", c.Name)
+		fmt.Fprintf(&b, "    streamers: [{name: streamer-%s, vcpus: 8, memory: 8GB, resolution: 720p}]\n", c.Name)
 	}
 	return b.Bytes()
 }
