@@ -24,7 +24,7 @@ import (
 
 var update = flag.Bool("update-pages", false, "write docs/coverage.md and docs/metrics.md")
 
-const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Metrics of the program itself begin with `bridgewatch_` and stand where they are made.\n\n"
+const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Those of the program itself: [metrics-program.md](metrics-program.md).\n\n"
 
 func TestPagesAreCurrent(t *testing.T) {
 	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage()} {
