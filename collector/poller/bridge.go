@@ -266,7 +266,7 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	}
 	var rows []storage.CallSample
 	current := make(map[string]*knownCall, len(listed))
-	now := time.Now()
+	now := w.poller.deps.Clock()
 	var stale []string
 	for _, c := range listed {
 		if c.ID == nil {
