@@ -331,7 +331,7 @@ func (a *App) runPollers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
+	probes, err := certs.New(probeConfig(a.options.Config), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
 	if err != nil {
 		return err
 	}

@@ -54,9 +54,13 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
+	syslog, err := freeAddress("127.0.0.1:6514")
+	if err != nil {
+		return err
+	}
 	sim, err := cmssim.New(cmssim.Config{
 		Bridges: o.Bridges, Seed: o.Seed, Speed: o.Speed, Backfill: o.Backfill, Hold: true,
-		StopAfter: time.Duration(float64(o.For) * o.Speed), Logger: o.Log,
+		StopAfter: time.Duration(float64(o.For) * o.Speed), SyslogTarget: syslog, Logger: o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
@@ -80,7 +84,7 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	case <-time.After(time.Minute):
 		return errors.New("the simulated cluster did not start within a minute")
 	}
-	path, err := writeDemoConfig(dir, sim)
+	path, err := writeDemoConfig(dir, syslog, sim)
 	if err != nil {
 		return err
 	}
@@ -116,6 +120,10 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		}
 	}
 	sim.StartStory()
+	group.Go(func() error {
+		cause(simCtx, sim, troubles("http://"+a.CDRAddr().String()), o.Log)
+		return nil
+	})
 	fmt.Fprintf(o.Out, `Bridgewatch watches a simulated cluster of %d Call Bridges (seed %d, speed %g).
 
   start here  http://%[4]s/
@@ -199,10 +207,11 @@ func summarize(ctx context.Context, out io.Writer, a *App, ran time.Duration) er
 }
 
 // writeDemoConfig writes the configuration of the demo, so that other commands work beside it, and returns its path.
-func writeDemoConfig(dir string, sim *cmssim.Sim) (string, error) {
+func writeDemoConfig(dir, syslog string, sim *cmssim.Sim) (string, error) {
 	path := filepath.Join(dir, "bridgewatch.yml")
 	files := cmssim.ConfigFiles{
 		DataDir: filepath.Join(dir, "data"), CAFile: filepath.Join(dir, "ca.pem"), PasswordFile: filepath.Join(dir, "password"), PollInterval: "5s",
+		SyslogListen: syslog,
 	}
 	for _, listen := range []struct {
 		to      *string

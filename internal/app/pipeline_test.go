@@ -118,7 +118,7 @@ func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
 		}
 	})
 	<-sim.Ready()
-	if d.path, err = writeDemoConfig(d.dir, sim); err != nil {
+	if d.path, err = writeDemoConfig(d.dir, "", sim); err != nil {
 		t.Fatal(err)
 	}
 	d.takeOtherPorts()

@@ -62,7 +62,30 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 		for _, br := range c.bridges {
 			fmt.Fprintf(&b, "      - name: %s\n        url: %s\n        username: %s\n        password_file: %s\n", br.Name, q(br.URL()), q(br.Username), q(f.PasswordFile))
 			fmt.Fprintf(&b, "        tls: {ca_file: %s}\n        cdr_token: %s\n        platform: %s\n", q(f.CAFile), q(br.Token()), platform)
+			if f.SyslogListen != "" {
+				fmt.Fprintf(&b, "        allowed_sources: [%s/32, 127.0.0.1/32]\n", br.SyslogAddress())
+			}
 		}
+		c.writeDevices(&b)
 	}
 	return b.Bytes()
+}
+
+// writeDevices writes what stands beside the bridges of a cluster and does not tell its size, and the end points to be probed.
+func (c *clusterSim) writeDevices(b *bytes.Buffer) {
+	q := strconv.Quote
+	list := func(key string, devices []*story.Device, size string) {
+		fmt.Fprintf(b, "    %s:\n", key)
+		for _, d := range devices {
+			name, _, _ := strings.Cut(d.URL, ".")
+			fmt.Fprintf(b, "      - {name: %s, %s}\n", q(name), size)
+		}
+	}
+	list("recorders", c.Recorders, "vcpus: 4, memory: 8GB, resolution: 720p, disk: 2TB")
+	list("streamers", c.Streamers, "vcpus: 4, memory: 4GB, resolution: 720p, limit: 10")
+	fmt.Fprintf(b, "    edges:\n      - {name: edge1, size: large}\n    certificates:\n")
+	for _, br := range c.bridges {
+		fmt.Fprintf(b, "      - %s\n", q(strings.TrimPrefix(br.URL(), "https://")))
+	}
+	fmt.Fprintf(b, "    schedulers: [%s]\n", q(c.bridges[0].URL()+schedulerPath))
 }

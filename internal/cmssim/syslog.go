@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +71,7 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 		case <-tick.C:
 		}
 		if l.conn == nil {
-			conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", target)
+			conn, err := (&net.Dialer{Timeout: 5 * time.Second, LocalAddr: b.syslogSource(target)}).DialContext(ctx, "tcp", target)
 			if err != nil {
 				continue
 			}
@@ -80,6 +82,20 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 			l.conn = nil
 		}
 	}
+}
+
+// SyslogAddress is where the bridge's syslog comes from when it goes to a loopback address: one of its own, as bridges have and by which they are told apart.
+func (b *Bridge) SyslogAddress() netip.Addr {
+	return netip.AddrFrom4([4]byte{127, 1, byte(b.number / 250), byte(b.number%250 + 1)})
+}
+
+// syslogSource is nil where the system chooses. Only Linux has all of 127.0.0.0/8.
+func (b *Bridge) syslogSource(target string) net.Addr {
+	to, err := netip.ParseAddrPort(target)
+	if err != nil || !to.Addr().Is4() || !to.Addr().IsLoopback() || runtime.GOOS != "linux" {
+		return nil
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(b.SyslogAddress(), 0))
 }
 
 // turn logs what is due by now and what changed.
