@@ -241,7 +241,7 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{name: "talk", run: a.runTalk})
 	}
 	if a.has(Collect) {
-		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers}, component{name: "pools", run: a.runPools})
 		if a.options.Config.Syslog.Listen != "" {
 			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
 		}
