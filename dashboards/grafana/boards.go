@@ -42,8 +42,8 @@ func boards() []board {
 			name: "meetings", title: "Bridgewatch / Meetings",
 			question: "What happened to that meeting, and to that caller?",
 			from:     "now-24h", refresh: "1m",
-			vars: []variable{dataSources, clusters, marks, search},
-			rows: []row{meetingsLiveRow(), meetingsSearchRow()},
+			vars: []variable{dataSources, clusters, marks, search, meeting},
+			rows: []row{meetingsLiveRow(), meetingsSearchRow(), meetingRow()},
 		},
 		{
 			name: "quality", title: "Bridgewatch / Media quality",

@@ -25,7 +25,7 @@ type expansion struct {
 
 var (
 	timeFilter = regexp.MustCompile(`\$__timeFilter\(([^)]*)\)`)
-	quoted     = regexp.MustCompile(`\$\{(\w+):(singlequote|sqlstring)\}`)
+	formatted  = regexp.MustCompile(`\$\{(\w+):(singlequote|percentencode)\}`)
 	inRegexp   = regexp.MustCompile(`\$(cms_cluster|call_bridge|license_pool)\b`)
 )
 
@@ -33,8 +33,12 @@ func (e expansion) sql(text string) string {
 	from, to := fmt.Sprintf("toDateTime(%d)", e.from.Unix()), fmt.Sprintf("toDateTime(%d)", e.to.Unix())
 	text = timeFilter.ReplaceAllString(text, "($1 >= "+from+" AND $1 <= "+to+")")
 	text = strings.NewReplacer("$__fromTime", from, "$__toTime", to).Replace(text)
-	return quoted.ReplaceAllStringFunc(text, func(m string) string {
-		values := e.variables[quoted.FindStringSubmatch(m)[1]]
+	return formatted.ReplaceAllStringFunc(text, func(m string) string {
+		parts := formatted.FindStringSubmatch(m)
+		values := e.variables[parts[1]]
+		if parts[2] == "percentencode" {
+			return strings.ReplaceAll(url.QueryEscape(strings.Join(values, ",")), "+", "%20")
+		}
 		list := make([]string, len(values))
 		for i, v := range values {
 			list[i] = "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(v) + "'"
@@ -73,6 +77,9 @@ func sqlTexts(t *testing.T, d Dashboard) map[string]string {
 			if text, ok := v["rawSql"].(string); ok {
 				found[where+" "+v["refId"].(string)] = text
 			}
+			if source, ok := v["datasource"].(map[string]any); ok && source["type"] == clickhousePlugin && v["query"] != nil { // a variable
+				found[where] = v["query"].(string)
+			}
 			for _, item := range v {
 				walk(item, where)
 			}
@@ -86,7 +93,7 @@ func sqlTexts(t *testing.T, d Dashboard) map[string]string {
 func TestSQLRuns(t *testing.T) {
 	conn := storagetest.Store(t)
 	e := expansion{time.Unix(1_780_000_000, 0), time.Unix(1_780_086_400, 0), map[string][]string{
-		"cms_cluster": {"emea", "o'hara"}, "call_bridge": {"cb1"}, "search": {`x' OR sleep(3) --`},
+		"cms_cluster": {"emea", "o'hara"}, "call_bridge": {"cb1"}, "search": {`x' OR sleep(3) --\`}, "meeting": {`'; \`}, "license_pool": {"main"},
 	}}
 	total := 0
 	for _, d := range built(t) {

@@ -218,6 +218,18 @@ func linkTo(name, parameter string) []dashboard.DynamicConfigValue {
 	}})}
 }
 
+// linkToMeeting chooses the meeting of a row and zooms the time range to it, which stand in the row's hidden columns.
+func linkToMeeting() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("links", []map[string]any{{
+		"title": "Choose this meeting", "url": "/d/" + uidPrefix + "meetings?from=${__data.fields.From}&to=${__data.fields.To}&var-meeting=${__data.fields.Id}&${cms_cluster:queryparam}&${search:queryparam}",
+	}})}
+}
+
+// unseen hides a column of a table that links need. Grafana 12 renamed the setting.
+func unseen() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("custom.hidden", true), property("custom.hideFrom", map[string]any{"viz": true, "legend": false, "tooltip": false})}
+}
+
 func joinBy(field string) dashboard.DataTransformerConfig {
 	return dashboard.DataTransformerConfig{Id: "joinByField", Options: map[string]any{"byField": field, "mode": "outer"}}
 }
