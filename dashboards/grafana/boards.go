@@ -29,7 +29,7 @@ func boards() []board {
 			question: "How many licenses do we use, and are we heading for enforcement?",
 			from:     "now-7d", refresh: "5m",
 			vars: []variable{dataSources, pools},
-			rows: []row{licenseStateRow(), licenseUseRow(), licenseHistoryRow()},
+			rows: []row{licenseStateRow(), licenseUseRow(), licenseCalendarRow(), licenseHistoryRow()},
 		},
 		{
 			name: "recording", title: "Bridgewatch / Recording and streaming",

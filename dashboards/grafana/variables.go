@@ -29,7 +29,7 @@ func bridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 }
 
 func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use"}, license_pool)`))
+	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use|cms_license_entitlement"}, license_pool)`))
 }
 
 func choice(name, label, values string) *dashboard.QueryVariableBuilder {

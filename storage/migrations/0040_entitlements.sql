@@ -31,9 +31,10 @@ WHERE (license_pool, written) IN (SELECT license_pool, max(written) FROM license
 -- the larger of each count, summed over servers and then rounded. A day that no server counted has no row. NULL: not known.
 CREATE VIEW IF NOT EXISTS license_days_reported AS
 SELECT d.license_pool AS license_pool, d.day AS day, d.smp_sixths AS smp_peak_sixths, d.pmp AS pmp_peak, d.assigned AS pmp_assigned, d.recording AS recording_peak,
+    if(e.pmp_compares = 'in_use', toNullable(pmp_peak), pmp_assigned) AS pmp_compared,
     e.smp AS smp_entitled, e.pmp AS pmp_entitled, e.recording AS recording_entitled,
     CAST(smp_peak_sixths > 6 * smp_entitled, 'Nullable(Bool)') AS smp_over,
-    CAST(if(e.pmp_compares = 'in_use', toNullable(pmp_peak), pmp_assigned) > pmp_entitled, 'Nullable(Bool)') AS pmp_over,
+    CAST(pmp_compared > pmp_entitled, 'Nullable(Bool)') AS pmp_over,
     CAST(smp_over OR pmp_over, 'Nullable(Bool)') AS overage
 FROM
 (
