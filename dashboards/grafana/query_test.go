@@ -24,14 +24,16 @@ type expansion struct {
 }
 
 var (
-	timeFilter = regexp.MustCompile(`\$__timeFilter\(([^)]*)\)`)
-	formatted  = regexp.MustCompile(`\$\{(\w+):(singlequote|percentencode)\}`)
-	inRegexp   = regexp.MustCompile(`\$(cms_cluster|call_bridge|license_pool)\b`)
+	timeFilter   = regexp.MustCompile(`\$__timeFilter\(([^)]*)\)`)
+	timeInterval = regexp.MustCompile(`\$__timeInterval\(([^)]*)\)`)
+	formatted    = regexp.MustCompile(`\$\{(\w+):(singlequote|percentencode)\}`)
+	inRegexp     = regexp.MustCompile(`\$(cms_cluster|call_bridge|license_pool)\b`)
 )
 
 func (e expansion) sql(text string) string {
 	from, to := fmt.Sprintf("toDateTime(%d)", e.from.Unix()), fmt.Sprintf("toDateTime(%d)", e.to.Unix())
 	text = timeFilter.ReplaceAllString(text, "($1 >= "+from+" AND $1 <= "+to+")")
+	text = timeInterval.ReplaceAllString(text, "toStartOfInterval(toDateTime($1), INTERVAL 60 second)")
 	text = strings.NewReplacer("$__fromTime", from, "$__toTime", to).Replace(text)
 	return formatted.ReplaceAllStringFunc(text, func(m string) string {
 		parts := formatted.FindStringSubmatch(m)

@@ -50,6 +50,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Bytes at which the stream refuses more.",
 		}, []string{"stream"}),
 	}
+	for _, s := range []Stream{CDR, Events, Status, Syslog, Dead} { // known from the start: the first failure is an increase
+		for _, reason := range []string{"full", "unavailable", "canceled", "invalid"} {
+			m.errors.WithLabelValues(string(s), reason)
+		}
+	}
 	if reg != nil {
 		reg.MustRegister(m.published, m.bytes, m.errors, m.seconds, m.pending, m.pendBytes, m.budget)
 	}
