@@ -10,7 +10,7 @@ func bridgeHealthRow() row {
 			series(`min by (web_bridge) (cms_web_bridge_reachable{`+onBridge+`})`, "{{web_bridge}}"))},
 		{8, 8, graph("Clock", seconds, "The bridge's clock less ours. Records carry the bridge's time.", series(`cms_call_bridge_clock_skew_seconds{`+onBridge+`}`, "{{call_bridge}}"))},
 		{8, 8, list("Starts", "When each bridge started, by the uptime it reported in the time range: more than one line is a restart.",
-			sqlTable(`SELECT argMin(time, time) - toIntervalSecond(argMin(up_for, time)) AS "Started", call_bridge AS "Call Bridge", max(up_for) AS "Ran for", argMax(version, time) AS "Release"
+			sqlTable(`SELECT min(time) - toIntervalSecond(argMin(up_for, time)) AS "Started", call_bridge AS "Call Bridge", max(up_for) AS "Ran for", argMax(version, time) AS "Release"
 FROM (
     SELECT *, sum(up_for < before) OVER (PARTITION BY call_bridge ORDER BY time) AS run
     FROM (
@@ -22,7 +22,7 @@ FROM (
 )
 GROUP BY call_bridge, run
 ORDER BY "Started" DESC
-LIMIT 50`)).OverrideByName("Started", wide(160, unit("dateTimeAsIso")...)).OverrideByName("Call Bridge", wide(110)).OverrideByName("Ran for", wide(110, unit("dtdurations")...))},
+LIMIT 50`)).OverrideByName("Started", wide(150, unit("dateTimeAsIso")...)).OverrideByName("Call Bridge", wide(100)).OverrideByName("Ran for", wide(90, unit("dtdurations")...))},
 		{8, 8, certificateList(false)},
 	}}
 }
