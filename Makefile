@@ -66,7 +66,7 @@ prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus
 	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run TestAlertsLive -v
 
 .PHONY: check-dashboards
-check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
+check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; seven minutes)
 	./dashboards/grafana/check.sh
 
 SCALE_LEGS ?= 100000000
