@@ -67,6 +67,8 @@ type CallSummary struct {
 	Correlators []string
 	// RecordingMeetings and StreamingMeetings are the correlators of calls that are recorded or streamed now; nil where unknown, empty where none is.
 	RecordingMeetings, StreamingMeetings []string
+	// UnrecordedMeetings are the correlators of calls that are to be recorded and have not been for a while; nil where unknown. Another bridge may record the meeting.
+	UnrecordedMeetings []string
 	// ParticipantsLocal is the sum of numParticipantsLocal; nil where unknown.
 	ParticipantsLocal *int64
 	// LargestMeeting is the largest number of participants, local and remote, of one call; nil where unknown.
@@ -170,13 +172,17 @@ type counters struct {
 	records       map[string]int64
 	legEnds       map[string]int64
 	qualityAlarms map[string]int64
-	duplicates    int64
-	malformed     int64
-	missing       int64
-	nextIndex     *int64
-	nextHeard     time.Time // when another instance last told nextIndex
-	baseIndex     *int64
-	lastRecord    time.Time
+	phoneLegs     map[string]int64 // by direction
+	legSeconds    int64
+	// badSeconds is fractional: alarms say how long they held in percent.
+	badSeconds float64
+	duplicates int64
+	malformed  int64
+	missing    int64
+	nextIndex  *int64
+	nextHeard  time.Time // when another instance last told nextIndex
+	baseIndex  *int64
+	lastRecord time.Time
 }
 
 type bridgeEntry struct {
@@ -231,7 +237,7 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 		for _, b := range c.Bridges {
 			l.bridges[bridgeKey{c.Name, b.Name}] = &bridgeEntry{
 				state:    BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
-				counters: counters{records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64)},
+				counters: counters{records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64), phoneLegs: make(map[string]int64)},
 				held:     map[Feed]bool{Polls: true, Events: true, Records: true},
 			}
 		}
@@ -399,6 +405,19 @@ func (l *Live) CountQualityAlarm(cluster, bridge, alarm string) {
 	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.qualityAlarms[closed(alarm, QualityAlarms())]++ })
 }
 
+// CountLegSeconds counts the life of a call leg that ended and the part of it in which a quality alarm held, both in seconds.
+func (l *Live) CountLegSeconds(cluster, bridge string, whole int64, degraded float64) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.counters.legSeconds += whole
+		b.counters.badSeconds += degraded
+	})
+}
+
+// CountPhoneLeg counts one call leg that began with a telephone number at its far end. Unknown directions count as Other.
+func (l *Live) CountPhoneLeg(cluster, bridge, direction string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.phoneLegs[closed(direction, Directions())]++ })
+}
+
 // SetMissing stores how many records of the bridge are missing now, over its sessions.
 func (l *Live) SetMissing(cluster, bridge string, records int64) {
 	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.missing = records })
@@ -478,6 +497,9 @@ func LegEndReasons() []string {
 	}
 }
 
+// Directions are the known directions of a call leg (cms-cdr.md §2.3).
+func Directions() []string { return []string{"incoming", "outgoing"} }
+
 // QualityAlarms are the known quality alarms of a call leg (cms-cdr.md §2.5, cms-api.md §7.2).
 func QualityAlarms() []string { return []string{"packetLoss", "excessiveJitter", "highRoundTripTime"} }
 
@@ -500,9 +522,12 @@ type BridgeSnapshot struct {
 	// LoadLimit in force, load units; zero with an empty source where unknown.
 	LoadLimit       int64
 	LoadLimitSource capacity.LimitSource
-	// Records, LegEnds and QualityAlarms count by the closed sets; a value without entry is 0.
-	Records, LegEnds, QualityAlarms map[string]int64
-	Duplicates, Malformed, Missing  int64
+	// Records, LegEnds, QualityAlarms and PhoneLegs count by the closed sets; a value without entry is 0.
+	Records, LegEnds, QualityAlarms, PhoneLegs map[string]int64
+	// LegSeconds of the legs that ended, and DegradedSeconds of them in which a quality alarm held.
+	LegSeconds                     int64
+	DegradedSeconds                float64
+	Duplicates, Malformed, Missing int64
 	// Behind is the bridge's cdrCorrelatorIndex less the index we expect next; nil where the bridge's is not known.
 	Behind     *int64
 	LastRecord time.Time
@@ -556,6 +581,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	s := BridgeSnapshot{
 		BridgeState: e.state, Inventory: inv, Held: maps.Clone(e.held),
 		Records: maps.Clone(e.counters.records), LegEnds: maps.Clone(e.counters.legEnds), QualityAlarms: maps.Clone(e.counters.qualityAlarms),
+		PhoneLegs: maps.Clone(e.counters.phoneLegs), LegSeconds: e.counters.legSeconds, DegradedSeconds: e.counters.badSeconds,
 		Duplicates: e.counters.duplicates, Malformed: e.counters.malformed, Missing: e.counters.missing,
 		LastRecord: e.counters.lastRecord,
 	}

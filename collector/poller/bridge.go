@@ -245,10 +245,15 @@ func fromMillis(ms *float64) *float64 {
 type knownCall struct {
 	detail collector.Call
 	read   time.Time
+	// unrecorded is since when it is known that the call should be recorded and is not; zero: it is recorded, or need not be.
+	unrecorded time.Time
 }
 
 // rereadCall is how often the detail of a call that goes on is read again.
 const rereadCall = 5 * time.Minute
+
+// recorderPatience is how long a recorder may take to begin; meanwhile the call counts as recorded or not, as it says, but not as unrecorded.
+const recorderPatience = time.Minute
 
 // pollCalls reads the list of calls, and the detail of new ones and of those not read for long, within the budget.
 func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
@@ -271,7 +276,7 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 		if known == nil {
 			known = &knownCall{detail: c}
 		}
-		if now.Sub(known.read) >= rereadCall {
+		if now.Sub(known.read) >= rereadCall || !known.unrecorded.IsZero() {
 			stale = append(stale, *c.ID)
 		}
 		current[*c.ID] = known
@@ -296,10 +301,10 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 		if c.CallCorrelator == nil {
 			c.CallCorrelator = current[id].detail.CallCorrelator
 		}
-		current[id].detail, current[id].read = c, now
+		current[id].take(c, now)
 		rows = append(rows, callRow(w, row.Time, c))
 	}
-	summary := summarize(current)
+	summary := summarize(current, now)
 	total := int64(len(current))
 	row.Conferences, row.ParticipantsLocal = &total, summary.ParticipantsLocal
 	row.ConferencesRecording, row.ConferencesStreaming = number(summary.RecordingMeetings), number(summary.StreamingMeetings)
@@ -307,6 +312,18 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	w.update(func(b *collector.BridgeState) { b.Calls = sampled(w, "calls", row.Time, summary) })
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "calls", storage.TableCallSamples, rows) {
 		w.poller.dropped.Add(float64(len(rows)))
+	}
+}
+
+// take keeps a call's detail as read at now.
+func (k *knownCall) take(c collector.Call, now time.Time) {
+	k.detail, k.read = c, now
+	wanted := deref(c.Recording) && c.RecordingStatus != nil && !*c.RecordingStatus
+	switch {
+	case !wanted:
+		k.unrecorded = time.Time{}
+	case k.unrecorded.IsZero():
+		k.unrecorded = now
 	}
 }
 
@@ -336,7 +353,7 @@ func countCalls(calls map[string]*knownCall, is func(collector.Call) bool) *int6
 }
 
 // summarize sums the calls of a bridge. Figures that need details stay nil until all details were read: a part is not the whole.
-func summarize(calls map[string]*knownCall) collector.CallSummary {
+func summarize(calls map[string]*knownCall, now time.Time) collector.CallSummary {
 	s := collector.CallSummary{Total: int64(len(calls)), ByType: make(map[string]int64)}
 	var local, largest int64
 	complete := true
@@ -362,16 +379,24 @@ func summarize(calls map[string]*knownCall) collector.CallSummary {
 		return s
 	}
 	s.ParticipantsLocal, s.LargestMeeting = &local, &largest
-	s.RecordingMeetings, s.StreamingMeetings = []string{}, []string{}
+	s.RecordingMeetings, s.StreamingMeetings, s.UnrecordedMeetings = []string{}, []string{}, []string{}
+	statusTold := true
 	for id, c := range calls {
+		statusTold = statusTold && c.detail.RecordingStatus != nil
 		meeting := cmp.Or(deref(c.detail.CallCorrelator), id)
 		// Where a release sends no status the intent is the best there is.
 		if deref(cmp.Or(c.detail.RecordingStatus, c.detail.Recording)) {
 			s.RecordingMeetings = append(s.RecordingMeetings, meeting)
 		}
+		if !c.unrecorded.IsZero() && now.Sub(c.unrecorded) >= recorderPatience {
+			s.UnrecordedMeetings = append(s.UnrecordedMeetings, meeting)
+		}
 		if deref(cmp.Or(c.detail.StreamingStatus, c.detail.Streaming)) {
 			s.StreamingMeetings = append(s.StreamingMeetings, meeting)
 		}
+	}
+	if !statusTold {
+		s.UnrecordedMeetings = nil
 	}
 	return s
 }

@@ -54,13 +54,9 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	syslog, err := freeAddress("127.0.0.1:6514")
-	if err != nil {
-		return err
-	}
 	sim, err := cmssim.New(cmssim.Config{
 		Bridges: o.Bridges, Seed: o.Seed, Speed: o.Speed, Backfill: o.Backfill, Hold: true,
-		StopAfter: time.Duration(float64(o.For) * o.Speed), SyslogTarget: syslog, Logger: o.Log,
+		StopAfter: time.Duration(float64(o.For) * o.Speed), Logger: o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
@@ -84,7 +80,7 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	case <-time.After(time.Minute):
 		return errors.New("the simulated cluster did not start within a minute")
 	}
-	path, err := writeDemoConfig(dir, syslog, sim)
+	path, err := writeDemoConfig(dir, sim)
 	if err != nil {
 		return err
 	}
@@ -206,17 +202,16 @@ func summarize(ctx context.Context, out io.Writer, a *App, ran time.Duration) er
 	return nil
 }
 
-// writeDemoConfig writes the configuration of the demo, so that other commands work beside it, and returns its path.
-func writeDemoConfig(dir, syslog string, sim *cmssim.Sim) (string, error) {
+// writeDemoConfig writes the configuration of the demo, so that other commands work beside it, and returns its path. The simulated bridges send their syslog there.
+func writeDemoConfig(dir string, sim *cmssim.Sim) (string, error) {
 	path := filepath.Join(dir, "bridgewatch.yml")
 	files := cmssim.ConfigFiles{
 		DataDir: filepath.Join(dir, "data"), CAFile: filepath.Join(dir, "ca.pem"), PasswordFile: filepath.Join(dir, "password"), PollInterval: "5s",
-		SyslogListen: syslog,
 	}
 	for _, listen := range []struct {
 		to      *string
 		usually string
-	}{{&files.HTTPListen, "127.0.0.1:8800"}, {&files.CDRListen, "127.0.0.1:8801"}, {&files.ClickHouseListen, "127.0.0.1:8802"}} {
+	}{{&files.HTTPListen, "127.0.0.1:8800"}, {&files.CDRListen, "127.0.0.1:8801"}, {&files.ClickHouseListen, "127.0.0.1:8802"}, {&files.SyslogListen, "127.0.0.1:8803"}} {
 		address, err := freeAddress(listen.usually)
 		if err != nil {
 			return "", err
@@ -235,6 +230,7 @@ func writeDemoConfig(dir, syslog string, sim *cmssim.Sim) (string, error) {
 			return "", fmt.Errorf("write the demo's configuration: %w", err)
 		}
 	}
+	sim.SetSyslogTarget(files.SyslogListen)
 	return path, nil
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -58,12 +59,56 @@ func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
 	}
 	o.live.CountRecord(r.Cluster, r.Source, string(r.Type))
 	o.live.SetLastRecord(r.Cluster, r.Source, r.Time)
+	if r.Type == cdr.CallLegStart && r.Leg != nil && isPhone(r.Leg.RemoteParty) {
+		o.live.CountPhoneLeg(r.Cluster, r.Source, r.Leg.Direction)
+	}
 	if r.Type == cdr.CallLegEnd && r.Leg != nil {
+		if whole := r.Leg.DurationSeconds; whole != nil && *whole > 0 {
+			o.live.CountLegSeconds(r.Cluster, r.Source, *whole, float64(*whole)*degraded(r.Leg.Alarms))
+		}
 		o.live.CountLegEnd(r.Cluster, r.Source, r.Leg.Reason)
 		for _, alarm := range r.Leg.Alarms {
 			o.live.CountQualityAlarm(r.Cluster, r.Source, alarm.Type)
 		}
 	}
+}
+
+// degraded is the share of a leg's life in which it carried a quality alarm, from 0 to 1. Alarms may overlap, so it is that of the longest;
+// an alarm that does not say how long it held counts for the whole leg.
+func degraded(alarms []cdr.Alarm) float64 {
+	share := 0.0
+	for _, a := range alarms {
+		if a.DurationPercent == nil {
+			return 1
+		}
+		share = max(share, float64(*a.DurationPercent)/100)
+	}
+	return min(share, 1)
+}
+
+// fewestDigits of a number that reaches the telephone network from outside a building.
+const fewestDigits = 7
+
+// isPhone reports whether a leg's far end is a telephone number: +4930123456@gateway;user=phone, tel:+49…, or digits alone.
+func isPhone(party string) bool {
+	_, rest, found := strings.Cut(party, ":")
+	if scheme := party[:len(party)-len(rest)]; found && (scheme == "tel:" || scheme == "sip:" || scheme == "sips:") {
+		party = rest
+	}
+	if end := strings.IndexAny(party, "@;"); end >= 0 {
+		party = party[:end]
+	}
+	digits := 0
+	for i, c := range party {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '+' && i == 0, c == '-', c == '(', c == ')', c == ' ':
+		default:
+			return false
+		}
+	}
+	return digits >= fewestDigits
 }
 
 func (o *observer) FactsStored(f cdr.Facts) {

@@ -118,7 +118,7 @@ func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
 		}
 	})
 	<-sim.Ready()
-	if d.path, err = writeDemoConfig(d.dir, "", sim); err != nil {
+	if d.path, err = writeDemoConfig(d.dir, sim); err != nil {
 		t.Fatal(err)
 	}
 	d.takeOtherPorts()
@@ -126,6 +126,7 @@ func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sim.SetSyslogTarget(c.Syslog.Listen)
 	for _, b := range sim.Bridges() {
 		if err := b.AddReceiver("http://" + c.CDR.Listen + "/cdr/" + b.Token()); err != nil {
 			t.Fatal(err)
@@ -142,7 +143,7 @@ func (d *deployment) takeOtherPorts() {
 		d.t.Fatal(err)
 	}
 	config := string(text)
-	for _, port := range []string{"8800", "8801", "8802"} {
+	for _, port := range []string{"8800", "8801", "8802", "8803"} {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			d.t.Fatal(err)

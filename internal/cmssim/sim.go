@@ -286,6 +286,9 @@ func (s *Sim) StartStory() {
 	})
 }
 
+// SetSyslogTarget is Config.SyslogTarget for an address that is known late: before StartStory.
+func (s *Sim) SetSyslogTarget(target string) { s.cfg.SyslogTarget = target }
+
 // Run serves until ctx ends, and returns nil then.
 func (s *Sim) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

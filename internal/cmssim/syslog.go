@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -71,7 +70,11 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 		case <-tick.C:
 		}
 		if l.conn == nil {
-			conn, err := (&net.Dialer{Timeout: 5 * time.Second, LocalAddr: b.syslogSource(target)}).DialContext(ctx, "tcp", target)
+			dialer := &net.Dialer{Timeout: 5 * time.Second}
+			if source := b.syslogSource(); source != nil {
+				dialer.LocalAddr = &net.TCPAddr{IP: source}
+			}
+			conn, err := dialer.DialContext(ctx, "tcp", target)
 			if err != nil {
 				continue
 			}
@@ -84,18 +87,13 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 	}
 }
 
-// SyslogAddress is where the bridge's syslog comes from when it goes to a loopback address: one of its own, as bridges have and by which they are told apart.
-func (b *Bridge) SyslogAddress() netip.Addr {
-	return netip.AddrFrom4([4]byte{127, 1, byte(b.number / 250), byte(b.number%250 + 1)})
-}
-
-// syslogSource is nil where the system chooses. Only Linux has all of 127.0.0.0/8.
-func (b *Bridge) syslogSource(target string) net.Addr {
-	to, err := netip.ParseAddrPort(target)
-	if err != nil || !to.Addr().Is4() || !to.Addr().IsLoopback() || runtime.GOOS != "linux" {
+// syslogSource is the address that the bridge sends syslog from: on the loopback network one of its own, as a line does not say which bridge it is from.
+// Nil where the simulator does not listen on the loopback network, or the system has one loopback address only.
+func (b *Bridge) syslogSource() net.IP {
+	if host := net.ParseIP(b.cluster.sim.cfg.ListenHost); runtime.GOOS != "linux" || host.To4() == nil || !host.IsLoopback() {
 		return nil
 	}
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(b.SyslogAddress(), 0))
+	return net.IPv4(127, 1, byte(b.number/250), byte(1+b.number%250))
 }
 
 // turn logs what is due by now and what changed.
@@ -150,7 +148,7 @@ func (l *logger) counts() (legCounts, int) {
 
 // modules is the number of media modules of the platform: seven in a Meeting Server 2000.
 func (b *Bridge) modules() int {
-	if b.loadLimit() > 120000 {
+	if b.large() {
 		return 7
 	}
 	return 1
