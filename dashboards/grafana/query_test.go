@@ -34,7 +34,7 @@ func (e expansion) sql(text string) string {
 	from, to := fmt.Sprintf("toDateTime(%d)", e.from.Unix()), fmt.Sprintf("toDateTime(%d)", e.to.Unix())
 	text = timeFilter.ReplaceAllString(text, "($1 >= "+from+" AND $1 <= "+to+")")
 	text = timeInterval.ReplaceAllString(text, "toStartOfInterval(toDateTime($1), INTERVAL 60 second)")
-	text = strings.NewReplacer("$__fromTime", from, "$__toTime", to).Replace(text)
+	text = strings.NewReplacer("$__fromTime", from, "$__toTime", to, "$__interval_s", "60").Replace(text)
 	return formatted.ReplaceAllStringFunc(text, func(m string) string {
 		parts := formatted.FindStringSubmatch(m)
 		values := e.variables[parts[1]]

@@ -13,8 +13,8 @@ func bridgeLoadRow() row {
 			series(`cms_call_bridge_call_legs{`+onBridge+`}`, "{{call_bridge}}"),
 			series(`cms_call_bridge_call_legs_degraded{`+onBridge+`}`, "{{call_bridge}} degraded"),
 			series(`cms_call_bridge_distribution_legs{`+onBridge+`}`, "{{call_bridge}} links"))},
-		{8, 8, graph("Call legs by picture", plain, "Call legs that ended, by the largest picture that the bridge received from them; the audio has none. From call records.",
-			sqlSeries(`SELECT $__timeInterval(ended) AS time, multiIf(height IS NULL, 'audio', height >= 1080, '1080p', height >= 720, '720p', 'SD') AS picture, count() AS "legs"
+		{8, 8, graph("Ended legs by picture", perSecond, "Call legs that ended per second, by the largest picture that the bridge received from them; audio has none. From call records.",
+			sqlSeries(`SELECT $__timeInterval(ended) AS time, multiIf(height IS NULL, 'audio', height >= 1080, '1080p', height >= 720, '720p', 'SD') AS picture, count() / $__interval_s AS "Value"
 FROM (SELECT end AS ended, rx_video_height AS height FROM bridgewatch.call_legs
     WHERE $__timeFilter(start) AND cms_cluster IN (${cms_cluster:singlequote}) AND call_bridge IN (${call_bridge:singlequote}) AND counts_as_person AND end IS NOT NULL)
 GROUP BY time, picture
