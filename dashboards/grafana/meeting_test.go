@@ -57,7 +57,7 @@ func TestMeetingPanels(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", panel, err)
 		}
-		defer rows.Close() //nolint:errcheck // its error is asked for below
+		defer rows.Close()
 		var lines []string
 		for rows.Next() {
 			var line string
