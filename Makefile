@@ -70,7 +70,7 @@ prove-heartbeat: engine ## receiver, broker, writer and engine stopped one by on
 	BRIDGEWATCH_PROVE_HEARTBEAT=1 $(GO) test ./internal/app -count=1 -timeout 15m -run TestHeartbeatOfStages -v
 
 .PHONY: check-dashboards
-check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
+check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; seven minutes)
 	./dashboards/grafana/check.sh
 
 SCALE_LEGS ?= 100000000

@@ -241,7 +241,7 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{name: "talk", run: a.runTalk})
 	}
 	if a.has(Collect) {
-		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers}, component{name: "pools", run: a.runPools})
 		if a.options.Config.Syslog.Listen != "" {
 			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
 		}
@@ -331,7 +331,7 @@ func (a *App) runPollers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
+	probes, err := certs.New(probeConfig(a.options.Config), certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
 	if err != nil {
 		return err
 	}
