@@ -194,6 +194,9 @@ func (a *App) Bus() *bus.Bus { return a.bus }
 
 // Run runs everything until ctx ends or a component fails.
 func (a *App) Run(ctx context.Context) error {
+	if err := refuseUnfinished(a.options.Config); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(a.options.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
