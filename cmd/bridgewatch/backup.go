@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/internal/app"
@@ -65,4 +68,34 @@ func contents(m backup.Manifest) string {
 		messages += s.Messages
 	}
 	return fmt.Sprintf("%d rows in %d tables, %d messages not yet stored, %.1f MB in %d files", rows, len(m.Tables), messages, float64(m.Bytes)/1e6, m.Files)
+}
+
+// supportBundleCmd packs what a person who helps needs to see.
+type supportBundleCmd struct {
+	configFlag
+	Output  string `short:"o" default:"bridgewatch-support.tar.gz" placeholder:"FILE" help:"Archive to write; it must not exist."`
+	NoCheck bool   `help:"Do not ask bridges and servers whether they work."`
+}
+
+func (s supportBundleCmd) Run(ctx context.Context, std streams, log *slog.Logger) (err error) {
+	c, err := s.load()
+	if err != nil {
+		return err
+	}
+	var about bytes.Buffer
+	if err := (versionCmd{}).Run(streams{out: &about, err: std.err}); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	line := newProgressLine(std.err)
+	err = app.SupportBundle(ctx, app.BundleOptions{Options: app.Options{Config: c, Log: log}, About: about.String(), WithoutCheck: s.NoCheck, Progress: line.show}, f)
+	line.clear()
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(s.Output))
+	}
+	_, err = fmt.Fprintf(std.out, "%s holds configuration without secrets, health, metrics, and figures of bus and store; host names and addresses are in it, meetings and people are not\n", s.Output)
+	return err
 }

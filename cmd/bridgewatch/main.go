@@ -35,6 +35,7 @@ type cli struct {
 	Replay        replayCmd        `cmd:"" help:"Make facts anew from the raw bodies of a period and print what changes."`
 	Backup        backupCmd        `cmd:"" help:"Copy the tables and streams of the embedded servers into a folder."`
 	Restore       restoreCmd       `cmd:"" help:"Make an installation from a backup."`
+	SupportBundle supportBundleCmd `cmd:"" name:"support-bundle" help:"Pack versions, configuration without secrets, health and metrics for a person who helps."`
 	Sql           sqlCmd           `cmd:"" name:"sql" help:"Run a query on the configured store."`
 	Rules         rulesCmd         `cmd:"" help:"Print the Prometheus rules."`
 	Dashboards    dashboardsCmd    `cmd:"" help:"Write the Grafana dashboards as JSON."`
