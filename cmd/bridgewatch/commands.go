@@ -160,9 +160,9 @@ type versionCmd struct{}
 func (versionCmd) Run(std streams) error {
 	fmt.Fprintf(std.out, "bridgewatch %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Fprintf(std.out, "revision    %s\n", setting("vcs.revision"))
-	state := "not installed; run make engine"
-	if path, err := engine.FindLibrary(); err == nil {
-		state = path
+	state, err := engine.FindLibrary()
+	if err != nil {
+		state = err.Error()
 	}
 	fmt.Fprintf(std.out, "engine      libchdb %s (%s)\n", engine.LibraryVersion, state)
 	for _, module := range []string{"github.com/nats-io/nats-server/v2", "github.com/ClickHouse/clickhouse-go/v2"} {
