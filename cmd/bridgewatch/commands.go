@@ -201,6 +201,17 @@ func moduleVersion(path string) string {
 	return "unknown"
 }
 
+// healthyCmd is a container's health check.
+type healthyCmd struct{ configFlag }
+
+func (h healthyCmd) Run(ctx context.Context) error {
+	c, err := config.Load(h.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	return app.Healthy(ctx, *c)
+}
+
 // engineProcessCmd is the child process that holds the embedded engine.
 type engineProcessCmd struct{}
 

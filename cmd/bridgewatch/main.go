@@ -40,6 +40,7 @@ type cli struct {
 	Rules         rulesCmd         `cmd:"" help:"Print the Prometheus rules."`
 	Dashboards    dashboardsCmd    `cmd:"" help:"Write the Grafana dashboards as JSON."`
 	Version       versionCmd       `cmd:"" help:"Version, revision and engine versions."`
+	Healthy       healthyCmd       `cmd:"" hidden:"" help:"Ask the instance on this machine whether it answers, for a container's health check."`
 	EngineProcess engineProcessCmd `cmd:"" name:"engine" hidden:"" help:"The embedded engine's child process."`
 }
 
