@@ -90,3 +90,7 @@ outage: engine ## the engine halted for ten minutes while 300 records a second a
 .PHONY: bench-collector
 bench-collector: build ## 24 bridges polled by a collector alone: processor, memory, requests in flight, scrape (seven minutes)
 	./scripts/bench-collector.sh
+
+.PHONY: check-packaging
+check-packaging: ## compose file, Dockerfile, provisioning, unit and samples against their schemas and tools
+	cd packaging/verify && $(GO) test -count=1 ./...
