@@ -1,6 +1,6 @@
 module github.com/bridgewatch/bridgewatch/packaging/verify
 
-go 1.26.0
+go 1.26.8
 
 require (
 	github.com/bridgewatch/bridgewatch v0.0.0
