@@ -2,7 +2,6 @@ package storage_test
 
 import (
 	"flag"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,9 +83,9 @@ func TestClusterGolden(t *testing.T) {
 // TestClusterRefusesWhatItDoesNotKnow: a migration with a statement that has no form for a cluster fails instead of being run on one server only.
 func TestClusterRefusesWhatItDoesNotKnow(t *testing.T) {
 	for statement, want := range map[string]string{
-		"RENAME TABLE calls_data TO old_data;\n": "no form for a cluster",
-		"CREATE TABLE IF NOT EXISTS x_data\n(\n    a Int64\n)\nENGINE = MergeTree\nPRIMARY KEY a;\n":                         "no line ORDER BY",
-		"ALTER TABLE calls_data UPDATE name = '' WHERE 1;\n": "no form for a cluster",
+		"RENAME TABLE calls_data TO old_data;\n":                                                     "no form for a cluster",
+		"CREATE TABLE IF NOT EXISTS x_data\n(\n    a Int64\n)\nENGINE = MergeTree\nPRIMARY KEY a;\n": "no line ORDER BY",
+		"ALTER TABLE calls_data UPDATE name = '' WHERE 1;\n":                                         "no form for a cluster",
 	} {
 		if out, err := cluster.Render(statement); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Render(%q) = %q, %v; want an error with %q", statement, out, err, want)
@@ -97,11 +96,3 @@ func TestClusterRefusesWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("a new column: %v\n%s", err, out)
 	}
 }
-
-// onOneServer takes from a cluster's statement what only several servers with Keeper can do.
-func onOneServer(statement string) string {
-	statement = strings.ReplaceAll(statement, " ON CLUSTER 'bridgewatch'", "")
-	return strings.NewReplacer("ENGINE = Replicated", "ENGINE = ", "MergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}')", "MergeTree").Replace(statement)
-}
-
-var _ = fmt.Sprint

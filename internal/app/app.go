@@ -308,7 +308,7 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 		}
 		var conn driver.Conn
 		err = a.leased(ctx, schemaLease, func(ctx context.Context) (err error) {
-			conn, err = prepareStore(ctx, o, a.options.Config.Retention, a.log)
+			conn, err = prepareStore(ctx, o, a.options.Config.ClickHouse.Cluster, a.options.Config.Retention, a.log)
 			return err
 		})
 		if err == nil || ctx.Err() != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // LocalSuffix ends the name of the table that holds the rows on each server of a cluster; the name without it is that of the table over all of them.
@@ -152,3 +154,15 @@ type sized struct {
 }
 
 func (s sized) Size() int64 { return s.size }
+
+// ClusterSettings are those that every connection of ours to a cluster has, so that what is written is stored before it is acknowledged, on a majority of a
+// shard's replicas, and is there when it is read back, whichever replica answers; and so that a query within a query sees all shards.
+func ClusterSettings() clickhouse.Settings {
+	return clickhouse.Settings{
+		"distributed_foreground_insert": 1,
+		"distributed_product_mode":      "global",
+		"insert_quorum":                 "auto",
+		"insert_quorum_parallel":        0,
+		"select_sequential_consistency": 1,
+	}
+}

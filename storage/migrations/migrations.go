@@ -8,6 +8,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"regexp"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -21,11 +23,16 @@ func Up(ctx context.Context, db *sql.DB) ([]string, error) { return up(ctx, db, 
 
 // UpCluster does the same on a cluster of servers, by the statements that Render makes. The versions applied are kept in a table that all of its servers share.
 func UpCluster(ctx context.Context, db *sql.DB, cluster Cluster) ([]string, error) {
+	if !plainName.MatchString(cluster.Database) || !plainName.MatchString(strings.ReplaceAll(cluster.Name, "-", "_")) {
+		return nil, fmt.Errorf("database %q on cluster %q: the names may have letters, digits and _ only, a cluster's also -", cluster.Database, cluster.Name)
+	}
 	if _, err := db.ExecContext(ctx, cluster.VersionTable()); err != nil {
 		return nil, fmt.Errorf("make the table of versions on cluster %s: %w", cluster.Name, err)
 	}
 	return up(ctx, db, rendered{files, cluster})
 }
+
+var plainName = regexp.MustCompile(`^\w+$`)
 
 // VersionTable is the statement that makes goose's own table as goose would, but replicated on all servers whatever their shard.
 func (c Cluster) VersionTable() string {
