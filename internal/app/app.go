@@ -194,6 +194,9 @@ func (a *App) Bus() *bus.Bus { return a.bus }
 
 // Run runs everything until ctx ends or a component fails.
 func (a *App) Run(ctx context.Context) error {
+	if err := refuseUnfinished(a.options.Config); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(a.options.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
@@ -305,7 +308,7 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 		}
 		var conn driver.Conn
 		err = a.leased(ctx, schemaLease, func(ctx context.Context) (err error) {
-			conn, err = prepareStore(ctx, o, a.options.Config.Retention, a.log)
+			conn, err = prepareStore(ctx, o, a.options.Config.ClickHouse.Cluster, a.options.Config.Retention, a.log)
 			return err
 		})
 		if err == nil || ctx.Err() != nil {
