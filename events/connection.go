@@ -98,12 +98,7 @@ func (m *Machine) Lost(now time.Time, reason string) {
 }
 
 // Phase says how much is known now.
-func (m *Machine) Phase() Phase {
-	if m.phase == "" {
-		return Down
-	}
-	return m.phase
-}
+func (m *Machine) Phase() Phase { return m.phase }
 
 // Heard is when the last frame came; zero before the first.
 func (m *Machine) Heard() time.Time { return m.heard }

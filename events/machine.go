@@ -2,8 +2,10 @@ package events
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -62,7 +64,7 @@ const (
 // New returns a machine that knows nothing. The configuration must be valid.
 func New(cfg Config) *Machine {
 	m := &Machine{cfg: cfg, callTable: callElements(), rosterTable: rosterElements(), calls: map[string]*roster{}, ended: map[string]time.Time{},
-		loud: map[*person]*roster{}, stats: Stats{Messages: map[string]int64{}}}
+		connection: connection{phase: Down}, loud: map[*person]*roster{}, stats: Stats{Messages: map[string]int64{}}}
 	for _, e := range m.callTable {
 		m.infoNames = append(m.infoNames, e.name)
 		if e.name != joinAudioMuteOverride {
@@ -83,10 +85,7 @@ func New(cfg Config) *Machine {
 // Stats returns the counts so far.
 func (m *Machine) Stats() Stats {
 	s := m.stats
-	s.Messages = make(map[string]int64, len(m.stats.Messages))
-	for kind, n := range m.stats.Messages {
-		s.Messages[kind] = n
-	}
+	s.Messages = maps.Clone(m.stats.Messages)
 	return s
 }
 
@@ -213,7 +212,8 @@ func (m *Machine) prune(now time.Time) {
 // sampleSpeakers tells the timeline who speaks now, of those for whom that changed since it was last told.
 func (m *Machine) sampleSpeakers(now time.Time) {
 	m.sampled = now
-	for p, r := range m.loud {
+	for _, p := range slices.SortedFunc(maps.Keys(m.loud), func(a, b *person) int { return strings.Compare(a.ID, b.ID) }) {
+		r := m.loud[p]
 		if speaks := optional(p.ActiveSpeaker, strconv.FormatBool); speaks != p.speaker {
 			m.note(Change{At: now, Kind: ParticipantChanged, Element: activeSpeaker, From: p.speaker, To: speaks}, r, p)
 			p.speaker = speaks

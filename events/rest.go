@@ -93,9 +93,9 @@ func (m *Machine) ReconcileRoster(now, asked time.Time, call string, listed []Li
 		p.Host, p.HostKnown = clip(l.Host), true
 		m.listed(now, asked, r, p, l)
 	}
-	for id, p := range r.people {
+	for _, p := range r.everybody() {
 		// Recorders, streamers and those who ring are not listed there for certain.
-		if !there[id] && p.touched.Before(asked) && p.Here() && CaptureOf(&p.Participant) == NoCapture {
+		if !there[p.ID] && p.touched.Before(asked) && p.Here() && CaptureOf(&p.Participant) == NoCapture {
 			m.leave(now, r, p, ReasonREST)
 		}
 	}

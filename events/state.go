@@ -238,6 +238,11 @@ type person struct {
 	speaker string
 }
 
+// everybody lists the roster in order of the ids.
+func (r *roster) everybody() []*person {
+	return slices.SortedFunc(maps.Values(r.people), func(a, b *person) int { return strings.Compare(a.ID, b.ID) })
+}
+
 // byNumber lists calls in the order in which they were learnt.
 func byNumber(calls map[string]*roster) []*roster {
 	return slices.SortedFunc(maps.Values(calls), func(a, b *roster) int { return int(a.number - b.number) })

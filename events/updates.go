@@ -69,7 +69,10 @@ func (m *Machine) addCall(now time.Time, r *roster, u *callUpdate) {
 		return
 	}
 	for _, e := range m.callTable {
-		if e.name != joinAudioMuteOverride { // callInfo's
+		switch e.name {
+		case joinAudioMuteOverride: // callInfo's
+		case "name", "callCorrelator": // they do not change in the life of a call, and REST tells them too
+		default:
 			e.unset(u)
 		}
 	}
@@ -238,7 +241,7 @@ func remember(gone map[string]time.Time, id string, now time.Time) {
 
 // end takes a call away, with whoever is still in it: the bridge does not remove them one by one.
 func (m *Machine) end(now time.Time, r *roster, reason string) {
-	for _, p := range r.people {
+	for _, p := range r.everybody() {
 		m.leave(now, r, p, ReasonCallGone)
 	}
 	delete(m.calls, r.ID)
@@ -255,7 +258,7 @@ func (m *Machine) deactivated(now time.Time, r *roster) {
 		return
 	}
 	r.ending = now
-	for _, p := range r.people {
+	for _, p := range r.everybody() {
 		m.leave(now, r, p, ReasonCallGone)
 	}
 	delete(m.subs, r.rosterSub)
@@ -313,7 +316,7 @@ func (m *Machine) sweep(now time.Time) {
 			continue
 		}
 		r.settled = true
-		for _, p := range r.people {
+		for _, p := range r.everybody() {
 			if !p.confirmed {
 				m.leave(now, r, p, ReasonUnconfirmed)
 			}
