@@ -34,6 +34,7 @@ func (m *Machine) NeedsREST() (list bool, calls []string) {
 }
 
 // ReconcileCalls holds the complete list of calls that the API gave against what is known. It was asked for at asked: what the bridge told since then stands.
+// A list comes in pages that shift while it is read, so what one list lacks is in doubt, and gone when a second one lacks it too.
 func (m *Machine) ReconcileCalls(now, asked time.Time, listed []ListedCall) {
 	there := make(map[string]bool, len(listed))
 	for _, l := range listed {
@@ -62,13 +63,22 @@ func (m *Machine) ReconcileCalls(now, asked time.Time, listed []ListedCall) {
 		}
 	}
 	for _, r := range byNumber(m.calls) {
-		if !there[r.ID] && r.touched.Before(asked) {
+		switch {
+		case there[r.ID] || !r.touched.Before(asked):
+			r.missed = false
+		case !r.missed:
+			r.missed, m.doubt = true, true
+		default:
 			m.end(now, r, ReasonREST)
 		}
 	}
 }
 
-// ReconcileRoster holds the complete list of a call's participants against what is known of them. It is how their hosts are learnt, which events do not tell.
+// ElementHost is the element of changes that tell which Call Bridge hosts a participant; empty is the bridge of the roster.
+const ElementHost = "callBridge"
+
+// ReconcileRoster holds the complete list of a call's participants against what is known of them, as ReconcileCalls does the calls. It is how their hosts are
+// learnt, which events do not tell.
 func (m *Machine) ReconcileRoster(now, asked time.Time, call string, listed []ListedParticipant) {
 	r := m.calls[call]
 	if r == nil || !r.ending.IsZero() {
@@ -90,12 +100,22 @@ func (m *Machine) ReconcileRoster(now, asked time.Time, call string, listed []Li
 			}
 			p.touched = asked
 		}
-		p.Host, p.HostKnown = clip(l.Host), true
+		p.missed = false
 		m.listed(now, asked, r, p, l)
+		if host := clip(l.Host); !p.HostKnown || p.Host != host {
+			from := p.Host
+			p.Host, p.HostKnown = host, true
+			m.note(Change{At: now, Kind: ParticipantChanged, Element: ElementHost, From: from, To: host, AtSnapshot: true}, r, p)
+		}
 	}
 	for _, p := range r.everybody() {
 		// Recorders, streamers and those who ring are not listed there for certain.
-		if !there[p.ID] && p.touched.Before(asked) && p.Here() && CaptureOf(&p.Participant) == NoCapture {
+		switch {
+		case there[p.ID] || !p.touched.Before(asked) || !p.Here() || CaptureOf(&p.Participant) != NoCapture:
+			p.missed = false
+		case !p.missed:
+			p.missed, r.doubt = true, true
+		default:
 			m.leave(now, r, p, ReasonREST)
 		}
 	}
@@ -117,9 +137,5 @@ func (m *Machine) listed(now, asked time.Time, r *roster, p *person, l ListedPar
 	if l.State == "" && p.State == "" { // a release that does not tell lists who is there
 		u.State = Element[string]{Value: "connected", Told: true}
 	}
-	told := len(m.changes)
-	m.mergePerson(now, r, p, &u, p.Here())
-	for i := told; i < len(m.changes); i++ {
-		m.changes[i].AtSnapshot = m.changes[i].Kind == ParticipantJoined // it was some time before
-	}
+	m.mergePerson(now, r, p, &u, p.Here(), true)
 }

@@ -225,6 +225,8 @@ type roster struct {
 	gone map[string]time.Time
 	// doubt: something came that does not fit what is known; the call is to be read over REST.
 	doubt bool
+	// missed: the last list that the API gave lacked it.
+	missed bool
 }
 
 // snapshot tells whether what comes now for the roster may be of long ago.
@@ -232,7 +234,7 @@ func (r *roster) snapshot() bool { return !r.settled && !r.fresh }
 
 type person struct {
 	Participant
-	confirmed bool
+	confirmed, missed bool
 	touched   time.Time
 	// speaker is the activeSpeaker last told in the timeline.
 	speaker string

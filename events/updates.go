@@ -159,7 +159,7 @@ func (m *Machine) roster(now time.Time, sub *subscription, c content) {
 			m.leave(now, r, p, clip(u.Reason.Value))
 		default:
 			p.touched = now
-			m.mergePerson(now, r, p, &u, true)
+			m.mergePerson(now, r, p, &u, true, false)
 		}
 	}
 	r.touched = now
@@ -172,7 +172,7 @@ func (m *Machine) addPerson(now time.Time, r *roster, p *person, u *participantU
 			return
 		}
 		p.confirmed = true
-		m.mergePerson(now, r, p, u, false)
+		m.mergePerson(now, r, p, u, false, r.snapshot())
 		p.speaker = optional(p.ActiveSpeaker, strconv.FormatBool)
 		if !p.Here() {
 			m.note(Change{At: now, Kind: ParticipantAdded, AtSnapshot: r.snapshot()}, r, p)
@@ -183,7 +183,7 @@ func (m *Machine) addPerson(now time.Time, r *roster, p *person, u *participantU
 		e.unset(u)
 	}
 	p.confirmed, p.Stale, p.touched = true, false, now
-	m.mergePerson(now, r, p, u, true)
+	m.mergePerson(now, r, p, u, true, r.snapshot())
 }
 
 // newPerson makes a place for a participant; nil beyond the limit.
@@ -199,8 +199,9 @@ func (m *Machine) newPerson(now time.Time, r *roster, id string) *person {
 	return p
 }
 
-// mergePerson applies an update. A change of state to connected is the joining.
-func (m *Machine) mergePerson(now time.Time, r *roster, p *person, u *participantUpdate, tell bool) {
+// mergePerson applies an update, and tells of what changed unless the participant is new. A change of state to connected is the joining, earlier than now if
+// it is learnt atSnapshot.
+func (m *Machine) mergePerson(now time.Time, r *roster, p *person, u *participantUpdate, tell, atSnapshot bool) {
 	if u.Name.Told && u.Name.Value == "" && p.Name != "" {
 		u.Name.Told = false // just before a remove the name may become empty: the last one is kept (cms-events.md §2.7)
 	}
@@ -217,7 +218,7 @@ func (m *Machine) mergePerson(now time.Time, r *roster, p *person, u *participan
 	}
 	if !p.Here() && connected(p.State) {
 		p.Joined = now
-		m.note(Change{At: now, Kind: ParticipantJoined, AtSnapshot: r.snapshot()}, r, p)
+		m.note(Change{At: now, Kind: ParticipantJoined, AtSnapshot: atSnapshot}, r, p)
 	}
 }
 
