@@ -235,7 +235,7 @@ func (r *roster) snapshot() bool { return !r.settled && !r.fresh }
 type person struct {
 	Participant
 	confirmed, missed bool
-	touched   time.Time
+	touched           time.Time
 	// speaker is the activeSpeaker last told in the timeline.
 	speaker string
 }
