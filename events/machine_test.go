@@ -151,7 +151,7 @@ func TestMerge(t *testing.T) {
 		}
 	}
 	check(map[string]string{"m/anna": "cb1 by cb1+cb2", "m/bo": "cb2 by cb1+cb2", "m/cy": " by cb1", "m/dee": " by cb2"})
-	if n := one.m.CountPeople(); n.Local[SIP] != 1 || n.Unplaced != 1 || n.Blind != 0 {
+	if n := one.m.CountPeople(one.now, time.Second); n.Local[SIP] != 1 || n.Unplaced != 1 || n.Blind != 0 {
 		t.Errorf("people of cb1: %+v", n)
 	}
 
@@ -159,7 +159,7 @@ func TestMerge(t *testing.T) {
 	two.send(`"type": "rosterUpdate", "subscriptionIndex": 2, "updates": [ { "participant": "anna", "updateType": "remove" } ]`)
 	two.m.Lost(two.now, "dropped")
 	check(map[string]string{"m/bo": "cb2 by cb2 stale", "m/cy": " by cb1", "m/dee": " by cb2 stale"})
-	if n := two.m.CountPeople(); n.Blind != 1 || len(n.Local) != 0 {
+	if n := two.m.CountPeople(two.now, time.Second); n.Blind != 1 || len(n.Local) != 0 {
 		t.Errorf("people of a bridge that is away: %+v", n)
 	}
 

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 )
 
 // CallView is a call with its participants, as copies.
@@ -21,6 +22,17 @@ func (m *Machine) Calls() iter.Seq[CallView] {
 	return func(yield func(CallView) bool) {
 		for _, r := range byNumber(m.calls) {
 			if r.ending.IsZero() && !yield(m.view(r)) {
+				return
+			}
+		}
+	}
+}
+
+// CallStates gives the calls that are going on, without their participants and in no order.
+func (m *Machine) CallStates() iter.Seq[Call] {
+	return func(yield func(Call) bool) {
+		for _, r := range m.calls {
+			if r.ending.IsZero() && !yield(r.Call) {
 				return
 			}
 		}
@@ -51,14 +63,15 @@ func (m *Machine) view(r *roster) CallView {
 type People struct {
 	// Local counts those who are hosted here, by client.
 	Local map[Client]int64
-	// Unplaced are in distributed calls, and which bridge hosts them is not known yet.
+	// Unplaced are in distributed calls, and which bridge hosts them is not known, though they have been there for longer than the grace.
 	Unplaced int64
 	// Blind are calls whose participants are not known.
 	Blind int64
 }
 
-// CountPeople counts people who have joined: not recorders, streamers, or who rings. In a call without other instances everybody is local.
-func (m *Machine) CountPeople() People {
+// CountPeople counts people who have joined: not recorders, streamers, or who rings. In a call without other instances everybody is local. Who came to a
+// distributed call within the grace is not counted until it is known where.
+func (m *Machine) CountPeople(now time.Time, grace time.Duration) People {
 	n := People{Local: map[Client]int64{}}
 	for _, r := range m.calls {
 		if !r.ending.IsZero() {
@@ -74,12 +87,42 @@ func (m *Machine) CountPeople() People {
 			case !p.Here() || CaptureOf(&p.Participant) != NoCapture:
 			case alone || p.HostKnown && p.Host == "":
 				n.Local[ClientOf(&p.Participant)]++
-			case !p.HostKnown:
+			case !p.HostKnown && now.Sub(p.Joined) > grace:
 				n.Unplaced++
 			}
 		}
 	}
 	return n
+}
+
+// Unplaced lists the calls with people of whom it is not known which bridge hosts them: REST tells.
+func (m *Machine) Unplaced() []string {
+	var calls []string
+	for _, r := range m.calls {
+		if !r.ending.IsZero() || r.DistributedInstances != nil && *r.DistributedInstances == 0 {
+			continue
+		}
+		for _, p := range r.people {
+			if p.Here() && !p.HostKnown && CaptureOf(&p.Participant) == NoCapture {
+				calls = append(calls, r.ID)
+				break
+			}
+		}
+	}
+	slices.Sort(calls)
+	return calls
+}
+
+// CallIDs lists the calls that were known before a time.
+func (m *Machine) CallIDs(before time.Time) []string {
+	var calls []string
+	for _, r := range m.calls {
+		if r.ending.IsZero() && r.Since.Before(before) {
+			calls = append(calls, r.ID)
+		}
+	}
+	slices.Sort(calls)
+	return calls
 }
 
 // BridgeView is one bridge of a cluster, for Merge.

@@ -55,7 +55,7 @@ COMMENT 'Stays of participants in calls, as rosters told them';
 CREATE VIEW IF NOT EXISTS participants AS
 SELECT * FROM participants_data FINAL;
 
--- The legs of participants on the bridge that hosts them: a leg's groupId is the participant's id (cms-cdr.md §3.1), and for app legs it is the leg's own.
+-- The legs of participants on the bridge that hosts them: a leg's groupId is the participant's id (cms-cdr.md §2.3), and for app legs it is the leg's own.
 CREATE VIEW IF NOT EXISTS participant_legs AS
 SELECT p.cms_cluster AS cms_cluster, p.call_bridge AS call_bridge, p.call_id AS call_id, p.call_correlator AS call_correlator, p.participant_id AS participant_id,
     p.name AS name, p.uri AS uri, p.joined AS joined, p.left AS left, l.id AS leg_id, l.start AS leg_start, l.end AS leg_end, l.end_reason AS leg_end_reason
