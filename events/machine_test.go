@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,14 +140,16 @@ func people(meetings []Meeting) map[string]string {
 // TestMerge is §1.5: one meeting on two bridges, each participant once, gone when both say so, stale when only one that is away says he is there.
 func TestMerge(t *testing.T) {
 	one, two := bridge(t, "call1", "m", "anna!", "bo@guid2", "cy"), bridge(t, "call2", "m", "anna@guid1", "bo!", "dee")
-	views := []BridgeView{{"cb1", "guid1", one.m}, {"cb2", "guid2", two.m}}
-	meetings := Merge(views)
+	views := func() []BridgeView {
+		return []BridgeView{{"cb1", "guid1", slices.Collect(one.m.Calls())}, {"cb2", "GUID2", slices.Collect(two.m.Calls())}}
+	}
+	meetings := Merge(views())
 	if len(meetings) != 1 || len(meetings[0].Calls) != 2 || meetings[0].Name != "Weekly" || meetings[0].Stale {
 		t.Fatalf("meetings: %+v", meetings)
 	}
 	check := func(want map[string]string) {
 		t.Helper()
-		if diff := cmp.Diff(want, people(Merge(views))); diff != "" {
+		if diff := cmp.Diff(want, people(Merge(views()))); diff != "" {
 			t.Errorf("people (-want +got):\n%s", diff)
 		}
 	}
@@ -165,7 +168,7 @@ func TestMerge(t *testing.T) {
 
 	// The meeting lives on elsewhere when one bridge's instance ends.
 	one.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": "call1", "updateType": "remove", "reason": "allLeft" } ]`)
-	if left := Merge(views); len(left) != 1 || !left[0].Stale || len(left[0].Calls) != 1 {
+	if left := Merge(views()); len(left) != 1 || !left[0].Stale || len(left[0].Calls) != 1 {
 		t.Errorf("after the end on cb1: %+v", left)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -129,7 +130,7 @@ func (m *Machine) CallIDs(before time.Time) []string {
 type BridgeView struct {
 	// Name of the bridge, and its callBridge GUID as far as known.
 	Name, GUID string
-	Machine    *Machine
+	Calls      []CallView
 }
 
 // Meeting is all calls of one correlator, over the bridges of a cluster.
@@ -164,13 +165,13 @@ func Merge(bridges []BridgeView) []Meeting {
 	names := map[string]string{}
 	for _, b := range bridges {
 		if b.GUID != "" {
-			names[b.GUID] = b.Name
+			names[strings.ToLower(b.GUID)] = b.Name
 		}
 	}
 	meetings := map[string]*Meeting{}
 	people := map[string]map[string]*MeetingParticipant{}
 	for _, b := range bridges {
-		for call := range b.Machine.Calls() {
+		for _, call := range b.Calls {
 			key := cmp.Or(call.Correlator, call.ID)
 			m := meetings[key]
 			if m == nil {
@@ -203,7 +204,7 @@ func meet(people map[string]*MeetingParticipant, bridge string, names map[string
 	case p.HostKnown && p.Host == "":
 		host = bridge
 	case p.HostKnown:
-		host = names[p.Host]
+		host = names[strings.ToLower(p.Host)]
 	}
 	known := people[p.ID]
 	if known == nil {

@@ -43,6 +43,7 @@ func (s *Subscriber) newSession(cluster collector.Cluster, bridge collector.Brid
 		log: s.deps.Logger.With("cms_cluster", cluster.Name, "call_bridge", bridge.Name),
 	}
 	session.journal = newJournal(session)
+	session.learnNames()
 	if s.deps.REST != nil {
 		if session.rest, err = s.deps.REST(bridge); err != nil {
 			return nil, err
@@ -53,7 +54,6 @@ func (s *Subscriber) newSession(cluster collector.Cluster, bridge collector.Brid
 
 // run follows the bridge until ctx ends.
 func (s *session) run(ctx context.Context) {
-	s.learnNames()
 	var beside sync.WaitGroup
 	defer s.journal.finish()
 	defer beside.Wait()

@@ -1,0 +1,67 @@
+package subscriber
+
+import (
+	"github.com/bridgewatch/bridgewatch/events"
+)
+
+// Connection is how one bridge is followed now.
+type Connection struct {
+	Cluster, Bridge string
+	Phase           events.Phase
+	// GUID is the callBridge GUID of the bridge, as far as known.
+	GUID  string
+	Stats events.Stats
+}
+
+// Connections lists the bridges that are followed here.
+func (s *Subscriber) Connections() []Connection {
+	var all []Connection
+	for _, session := range s.of("") {
+		session.update(func(m *events.Machine) {
+			all = append(all, Connection{session.cluster, session.bridge.Name, m.Phase(), session.guid(), m.Stats()})
+		})
+	}
+	return all
+}
+
+// guid is the callBridge GUID of the session's bridge; empty where not known.
+func (s *session) guid() string {
+	for id, name := range *s.names.Load() {
+		if name == s.bridge.Name {
+			return id
+		}
+	}
+	return ""
+}
+
+// Calls gives the calls of one bridge that are going on, as copies; false where the bridge is not followed here.
+func (s *Subscriber) Calls(cluster, bridge string) ([]events.CallView, bool) {
+	for _, session := range s.of(cluster) {
+		if session.bridge.Name != bridge {
+			continue
+		}
+		var calls []events.CallView
+		session.update(func(m *events.Machine) {
+			for c := range m.Calls() {
+				calls = append(calls, c)
+			}
+		})
+		return calls, true
+	}
+	return nil, false
+}
+
+// Meetings joins the calls of a cluster's bridges.
+func (s *Subscriber) Meetings(cluster string) []events.Meeting {
+	var views []events.BridgeView
+	for _, session := range s.of(cluster) {
+		view := events.BridgeView{Name: session.bridge.Name, GUID: session.guid()}
+		session.update(func(m *events.Machine) {
+			for c := range m.Calls() {
+				view.Calls = append(view.Calls, c)
+			}
+		})
+		views = append(views, view)
+	}
+	return events.Merge(views)
+}
