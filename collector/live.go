@@ -507,7 +507,7 @@ type Snapshot struct {
 type BridgeSnapshot struct {
 	BridgeState
 	PolledCalls Sample[CallSummary]
-	Inventory Bridge
+	Inventory   Bridge
 	// Held are the feeds of the bridge that this instance has in hand; what comes by the others is zero.
 	Held map[Feed]bool
 	// LoadLimit in force, load units; zero with an empty source where unknown.

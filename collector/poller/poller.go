@@ -72,6 +72,8 @@ type Deps struct {
 	Logger    *slog.Logger
 	// Registerer takes the poller's own metrics.
 	Registerer prometheus.Registerer
+	// Lanes let other clients of the same bridges share the one request in flight; nil: there are none.
+	Lanes *Lanes
 	// Clock stamps samples; schedules run on real time.
 	Clock func() time.Time
 }
@@ -136,6 +138,9 @@ func (p *Poller) newRun(inv collector.Cluster) (*cluster, error) {
 		client, err := NewClient(b, p.cfg.Timeout)
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: %w", inv.Name, err)
+		}
+		if p.deps.Lanes != nil {
+			p.deps.Lanes.Join(client)
 		}
 		c.workers = append(c.workers, newWorker(c, b, client))
 	}

@@ -139,7 +139,8 @@ func (j *journal) run(ctx context.Context) {
 
 // finish is run's end, once nothing more is added.
 func (j *journal) finish() {
-	ctx, cancel := context.WithTimeout(context.Background(), j.session.sub.cfg.Timeout)
+	const atMost = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), atMost)
 	defer cancel()
 	j.renew()
 	j.flush(ctx)
