@@ -63,6 +63,14 @@ func (c *conditions) where() string {
 	return "WHERE " + strings.Join(c.clauses, " AND ")
 }
 
+// having is the clauses as a condition on groups.
+func (c *conditions) having() string {
+	if len(c.clauses) == 0 {
+		return ""
+	}
+	return "HAVING " + strings.Join(c.clauses, " AND ")
+}
+
 // within attaches the parameters to ctx.
 func (c *conditions) within(ctx context.Context) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithParameters(c.params), clickhouse.WithSettings(settings))
