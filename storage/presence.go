@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -124,23 +122,13 @@ FROM (SELECT * FROM participants %s) AS p GROUP BY call_id %s ORDER BY start DES
 	for _, r := range rows {
 		recorded = append(recorded, r.call())
 	}
-	slices.SortFunc(recorded, func(a, b Call) int {
-		if order := b.Start.Compare(a.Start); order != 0 {
-			return order
-		}
-		return compareIDs(b.ID, a.ID)
-	})
+	slices.SortFunc(recorded, func(a, b Call) int { return Cursor{b.Start, b.ID}.Compare(Cursor{a.Start, a.ID}) })
 	if len(recorded) > f.Limit {
 		recorded = recorded[:f.Limit]
 		last := recorded[f.Limit-1]
 		next = &Cursor{last.Start, last.ID}
 	}
 	return recorded, next, nil
-}
-
-// compareIDs orders ids as ClickHouse does: by their second half, then by the first.
-func compareIDs(a, b uuid.UUID) int {
-	return cmp.Or(bytes.Compare(a[8:], b[8:]), bytes.Compare(a[:8], b[:8]))
 }
 
 // rosterCall is a call of which only a roster is known.

@@ -1,6 +1,9 @@
 package subscriber
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/bridgewatch/bridgewatch/events"
 )
 
@@ -32,6 +35,51 @@ func (s *session) guid() string {
 		}
 	}
 	return ""
+}
+
+// BridgeStates are the calls of a bridge without their participants.
+type BridgeStates struct {
+	Cluster, Bridge string
+	Calls           []events.Call
+}
+
+// Live gives the calls of the bridges that have settled.
+func (s *Subscriber) Live() []BridgeStates {
+	var all []BridgeStates
+	for _, session := range s.of("") {
+		session.update(func(m *events.Machine) {
+			if m.Phase() == events.Live {
+				all = append(all, BridgeStates{session.cluster, session.bridge.Name, slices.Collect(m.CallStates())})
+			}
+		})
+	}
+	return all
+}
+
+// Call gives one call with its participants, and the names of the bridges that host them where known; false where it is over.
+func (s *Subscriber) Call(cluster, bridge, id string) (call events.CallView, hosts []string, there bool) {
+	for _, session := range s.of(cluster) {
+		if session.bridge.Name != bridge {
+			continue
+		}
+		session.update(func(m *events.Machine) { call, there = m.Call(id) })
+		for i := range call.People {
+			hosts = append(hosts, session.hostOf(&call.Call, &call.People[i]))
+		}
+	}
+	return call, hosts, there
+}
+
+// hostOf names the bridge that hosts a participant; empty where not known. In a call without other instances it is the roster's own.
+func (s *session) hostOf(c *events.Call, p *events.Participant) string {
+	switch {
+	case p.HostKnown && p.Host != "":
+		return (*s.names.Load())[strings.ToLower(p.Host)]
+	case p.HostKnown, c.DistributedInstances != nil && *c.DistributedInstances == 0:
+		return s.bridge.Name
+	default:
+		return ""
+	}
 }
 
 // Calls gives the calls of one bridge that are going on, as copies; false where the bridge is not followed here.

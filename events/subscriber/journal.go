@@ -2,7 +2,6 @@ package subscriber
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +54,7 @@ func (j *journal) event(c *events.Change) storage.Event {
 	e := storage.Event{Time: c.At, Sequence: j.sequence, CMSCluster: j.session.cluster, CallBridge: j.session.bridge.Name, Kind: string(c.Kind),
 		Element: c.Element, From: c.From, To: c.To, Reason: c.Reason, AtSnapshot: bit(c.AtSnapshot)}
 	if c.Element == events.ElementHost {
-		e.From, e.To = "", j.host(c.Participant)
+		e.From, e.To = "", j.session.hostOf(c.Call, c.Participant)
 	}
 	if c.Call != nil {
 		e.CallID, e.CallCorrelator, e.Name = cdr.ParseID(c.Call.ID), cdr.ParseID(c.Call.Correlator), c.Call.Name
@@ -95,10 +94,7 @@ func (j *journal) stay(c *events.Change) {
 	s.row = storage.ParticipantStay{
 		CMSCluster: j.session.cluster, CallBridge: j.session.bridge.Name, CallID: cdr.ParseID(c.Call.ID), CallCorrelator: cdr.ParseID(c.Call.Correlator),
 		ParticipantID: cdr.ParseID(p.ID), CallName: c.Call.Name, Name: p.Name, URI: p.URI, Direction: p.Direction, Client: string(events.ClientOf(p)),
-		Capture: string(events.CaptureOf(p)), HostBridge: j.host(p), Joined: p.Joined, AtSnapshot: at, Seen: p.Seen,
-	}
-	if alone := c.Call.DistributedInstances; !p.HostKnown && alone != nil && *alone == 0 {
-		s.row.HostBridge = j.session.bridge.Name
+		Capture: string(events.CaptureOf(p)), HostBridge: j.session.hostOf(c.Call, p), Joined: p.Joined, AtSnapshot: at, Seen: p.Seen,
 	}
 	switch {
 	case c.Kind == events.ParticipantLeft:
@@ -109,18 +105,6 @@ func (j *journal) stay(c *events.Change) {
 		delete(j.stays, key)
 	case c.Kind == events.ParticipantJoined, c.Element == "name", c.Element == "uri", c.Element == "direction", c.Element == "canMove", c.Element == events.ElementHost:
 		s.dirty = true
-	}
-}
-
-// host names the bridge that hosts a participant; empty where not known.
-func (j *journal) host(p *events.Participant) string {
-	switch {
-	case !p.HostKnown:
-		return ""
-	case p.Host == "":
-		return j.session.bridge.Name
-	default:
-		return (*j.session.names.Load())[strings.ToLower(p.Host)]
 	}
 }
 

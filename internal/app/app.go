@@ -441,6 +441,7 @@ func (a *App) apiServer() *api.Server {
 			}
 			return nil
 		},
+		Live:      liveCalls{a},
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
 		Runbooks:  alerts.RunbookHandler(),
 		Readiness: a.readiness,
