@@ -53,6 +53,8 @@ type BridgeState struct {
 	MediaModules Sample[MediaModules]
 	SyslogStats  Sample[SyslogStats]
 	Events       Sample[EventsState]
+	// EventCalls are the calls as the events subscription tells them: fresher than Calls, which polls tell, and without the numbers of participants.
+	EventCalls Sample[CallSummary]
 	// TLSUnverified: the bridge's identity is not checked, because the configuration says so.
 	TLSUnverified bool
 }
@@ -389,6 +391,14 @@ func (l *Live) EventsOf(cluster, bridge string) (state EventsState, known bool) 
 	return state, known
 }
 
+// SetEventCalls stores the calls as the events tell them. They are shown until validFor has passed.
+func (l *Live) SetEventCalls(cluster, bridge string, calls CallSummary, validFor time.Duration) {
+	now := l.now()
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.state.EventCalls = Sample[CallSummary]{Value: calls, At: now, Until: now.Add(validFor)}
+	})
+}
+
 // SetParticipants stores the people a bridge hosts now, by kind of client (sip, webapp, lync, other), from whoever knows best: the events roster where it is
 // connected. The figure is shown until validFor has passed.
 func (l *Live) SetParticipants(cluster, bridge string, byClient map[string]int64, validFor time.Duration) {
@@ -539,9 +549,12 @@ type Snapshot struct {
 }
 
 // BridgeSnapshot is one bridge in a snapshot.
+//
+// Its Calls are those of the events where they are known, completed by what only polls tell; PolledCalls are what polls alone say.
 type BridgeSnapshot struct {
 	BridgeState
-	Inventory Bridge
+	PolledCalls Sample[CallSummary]
+	Inventory   Bridge
 	// Held are the feeds of the bridge that this instance has in hand; what comes by the others is zero.
 	Held map[Feed]bool
 	// LoadLimit in force, load units; zero with an empty source where unknown.
@@ -629,7 +642,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 			MediaModules: e.state.MediaModules, SyslogStats: e.state.SyslogStats}
 	}
 	if !e.held[Events] {
-		s.Participants, s.Events = Sample[map[string]int64]{}, Sample[EventsState]{}
+		s.Participants, s.Events, s.EventCalls = Sample[map[string]int64]{}, Sample[EventsState]{}, Sample[CallSummary]{}
 	}
 	dropOld(&s.ClockSkew, now)
 	dropOld(&s.Status, now)
@@ -650,6 +663,12 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	dropOld(&s.MediaModules, now)
 	dropOld(&s.SyslogStats, now)
 	dropOld(&s.Events, now)
+	dropOld(&s.EventCalls, now)
+	s.PolledCalls = s.Calls
+	if e.held[Polls] && !s.EventCalls.At.IsZero() { // who polls the bridge tells of its calls
+		s.Calls = s.EventCalls
+		s.Calls.Value.ParticipantsLocal, s.Calls.Value.LargestMeeting = s.PolledCalls.Value.ParticipantsLocal, s.PolledCalls.Value.LargestMeeting
+	}
 	var configured int64
 	if limit := s.Config.Value.LoadLimit; limit != nil {
 		configured = *limit

@@ -88,6 +88,8 @@ type Deps struct {
 	Logger    *slog.Logger
 	// Registerer takes the poller's own metrics.
 	Registerer prometheus.Registerer
+	// Lanes let other clients of the same bridges share the one request in flight; nil: there are none.
+	Lanes *Lanes
 	// Clock stamps samples and says which objects are due; polls follow each other on real time.
 	Clock func() time.Time
 	// Transport is how a bridge is reached; nil: by the network.
@@ -159,6 +161,9 @@ func (p *Poller) newRun(inv collector.Cluster) (*cluster, error) {
 		}
 		if p.deps.Transport != nil {
 			client.http.Transport = p.deps.Transport(b)
+		}
+		if p.deps.Lanes != nil {
+			p.deps.Lanes.Join(client)
 		}
 		c.workers = append(c.workers, newWorker(c, b, client))
 	}
