@@ -15,8 +15,8 @@ type Interval struct {
 	// Meeting it is of; as long as the caller keeps it.
 	Meeting *Meeting
 	License License
-	// Sixths of a shared license.
-	Sixths int64
+	// Sixths of a shared license that the meeting takes; Shared is what it takes or would take, had its owner no PMP license.
+	Sixths, Shared int64
 	// Personal is 1 while this meeting is the one for which its owner's license counts as in use, else 0: the sum over meetings is licenses in use.
 	Personal int64
 	// Recordings and Streams that count towards the recording license: at most one of each a meeting, unless readings say otherwise.
@@ -137,12 +137,13 @@ func (m *Meeting) at(now moment, counted int, r Readings) Interval {
 	if !r.CaptureEach {
 		i.Recordings, i.Streams = min(i.Recordings, 1), min(i.Streams, 1)
 	}
+	sixths, rule, reading := m.shared(now, r)
+	i.Shared = sixths
 	if now.personal {
 		i.License, i.Rule, i.Personal = PMP, RulePMPOwner, int64(min(counted, 1))
 		return i
 	}
-	i.License = SMP
-	i.Sixths, i.Rule, i.Reading = m.shared(now, r)
+	i.License, i.Sixths, i.Rule, i.Reading = SMP, sixths, rule, reading
 	if i.Rule == RulePMPInUse && i.Reading == "" {
 		i.Reading = ReadGrant
 	}
