@@ -43,7 +43,7 @@ type LicenseInterval struct {
 }
 
 // StillHolds is the end of an interval that has none yet.
-func StillHolds() time.Time { return time.Date(2299, 12, 31, 0, 0, 0, 0, time.UTC) }
+func StillHolds() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // LicenseUnit notes up to when the facts of a day, or with AllDays those of all days, went into license intervals.
 type LicenseUnit struct {

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS license_intervals_data
     call_correlator UUID                          COMMENT 'The meeting; a call''s own id where its release sends no correlator' CODEC(ZSTD(1)),
     part            UInt16                        COMMENT 'Position among the meeting''s intervals, from 0' CODEC(T64, ZSTD(1)),
     from            DateTime64(3, 'UTC')          COMMENT 'Start of the interval' CODEC(GCD, T64, ZSTD(1)),
-    until           DateTime64(3, 'UTC')          COMMENT 'End of the interval, exclusive; 2299-12-31: it still holds' CODEC(GCD, T64, ZSTD(1)),
+    until           DateTime64(3, 'UTC')          COMMENT 'End of the interval, exclusive; 2200-01-01: it still holds' CODEC(GCD, T64, ZSTD(1)),
     name            LowCardinality(String)        COMMENT 'Name of the meeting',
     space_id        UUID                          COMMENT 'Space; zero outside one' CODEC(ZSTD(1)),
     tenant_id       UUID                          COMMENT 'Tenant; zero where none' CODEC(ZSTD(1)),
@@ -34,7 +34,7 @@ ORDER BY (start_day, cms_cluster, call_correlator, part)
 COMMENT 'Times during which what a meeting takes does not change';
 
 CREATE VIEW IF NOT EXISTS license_intervals AS
-SELECT * EXCEPT (until, version, is_deleted), nullIf(until, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')) AS to
+SELECT * EXCEPT (until, version, is_deleted), nullIf(until, toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS to
 FROM license_intervals_data FINAL;
 
 -- Which days have been computed, from what was written until when, with which readings.
