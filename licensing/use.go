@@ -93,3 +93,32 @@ func PeaksWithin(levels []Level, s Span) Peaks {
 	}
 	return p
 }
+
+// Raise takes the peaks of a later time, or of a part of the same, into account.
+func (p *Peaks) Raise(o Peaks) {
+	raise := func(to *Peak, from Peak) bool {
+		if to.At.IsZero() || from.Value > to.Value {
+			*to = from
+			return true
+		}
+		return false
+	}
+	raise(&p.SMP, o.SMP)
+	raise(&p.PMP, o.PMP)
+	raise(&p.Streaming, o.Streaming)
+	if raise(&p.Recording, o.Recording) {
+		p.Recordings, p.Streams = o.Recordings, o.Streams
+	}
+}
+
+// DayPeaks are the peaks of a license day, StepPeaks those of a step that begins at Time.
+type DayPeaks struct {
+	Day   Day
+	Peaks Peaks
+}
+
+// StepPeaks are the peaks of a step that begins at Time.
+type StepPeaks struct {
+	Time  time.Time
+	Peaks Peaks
+}

@@ -258,6 +258,8 @@ func TestKept(t *testing.T) {
 	w.store(t, conn, w.meetings)
 	round("late")
 
+	w.ask(t, conn, day, now)
+
 	// An owner loses the license before a meeting begins; those that began earlier keep it.
 	m := w.meetings[len(w.meetings)-1]
 	insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, []storage.Owner{{CMSCluster: "emea", SpaceID: m.Space, ValidFrom: m.Start().Add(time.Hour), OwnerID: m.Owner.ID, HasLicense: new(uint8(0))}})
@@ -286,6 +288,107 @@ func TestKept(t *testing.T) {
 	if slices.Equal(stored(t, conn), w.expected(now)) {
 		t.Error("other readings changed nothing")
 	}
+}
+
+// ask compares what queries say with the pure functions.
+func (w *world) ask(t *testing.T, conn driver.Conn, day, now time.Time) {
+	t.Helper()
+	q := storage.NewQueries(conn)
+	intervals := licensing.Intervals(w.meetings, licensing.DefaultReadings(), now.Add(farAhead))
+	levels := licensing.Levels(intervals)
+	zone, err := time.LoadLocation("America/St_Johns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	period := storage.LicensePeriod{Clusters: []string{"emea"}, From: day.Add(-48 * time.Hour), To: day.Add(100 * time.Hour)}
+	days, err := q.LicenseDays(t.Context(), period, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range days {
+		from, to := d.Day.Start(zone), d.Day.End(zone)
+		if from.Before(period.From) {
+			from = period.From
+		}
+		if to.After(period.To) {
+			to = period.To
+		}
+		if want := licensing.PeaksWithin(levels, licensing.Span{From: from.UTC(), To: to}); !equal(d.Peaks, want) {
+			t.Errorf("%s: %+v, want %+v", d.Day, d.Peaks, want)
+		}
+	}
+	// A period that begins in the middle of meetings.
+	period.From = day.Add(36*time.Hour + 7*time.Minute)
+	steps, err := q.LicenseUse(t.Context(), period, 17*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range steps {
+		to := s.Time.Add(17 * time.Minute)
+		if to.After(period.To) {
+			to = period.To
+		}
+		if want := licensing.PeaksWithin(levels, licensing.Span{From: s.Time, To: to}); !equal(s.Peaks, want) {
+			t.Fatalf("step at %s: %+v, want %+v", s.Time, s.Peaks, want)
+		}
+	}
+	for _, at := range []time.Time{day.Add(10 * time.Hour), day.Add(30*time.Hour + time.Second), day.Add(-time.Hour)} {
+		rows, err := q.ExplainLicenses(t.Context(), []string{"emea"}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want licensing.Use
+		meetings := map[uuid.UUID]time.Time{}
+		for _, r := range rows {
+			got.SMPSixths += int64(r.Sixths)
+			got.PMP += int64(r.PMP)
+			got.Recordings += int64(r.Recordings)
+			meetings[r.CallCorrelator] = r.Start
+		}
+		if want = licensing.UseAt(levels, at); got != want {
+			t.Errorf("explained at %s: %+v, want %+v", at, got, want)
+		}
+		alive := 0
+		for _, i := range intervals {
+			if !i.From.After(at) && at.Before(i.To) {
+				alive++
+				if start := meetings[i.Meeting.ID]; !start.Equal(i.Meeting.Start()) {
+					t.Errorf("meeting %s began %s, want %s", i.Meeting.ID, start, i.Meeting.Start())
+				}
+			}
+		}
+		if alive != len(rows) {
+			t.Errorf("explained at %s: %d meetings, want %d", at, len(rows), alive)
+		}
+	}
+	owners, err := q.LicenseOwners(t.Context(), period, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hours, want float64
+	for _, o := range owners {
+		hours += o.SMPHours
+	}
+	for _, i := range intervals {
+		from, to := i.From, i.To
+		if from.Before(period.From) {
+			from = period.From
+		}
+		if to.After(period.To) {
+			to = period.To
+		}
+		if from.Before(to) {
+			want += float64(i.Sixths) / 6 * to.Sub(from).Hours()
+		}
+	}
+	if diff := hours - want; diff > 0.01 || diff < -0.01 || want == 0 {
+		t.Errorf("owners took %v shared license hours, want %v", hours, want)
+	}
+}
+
+func equal(a, b licensing.Peaks) bool {
+	same := func(a, b licensing.Peak) bool { return a.Value == b.Value && a.At.Equal(b.At) }
+	return same(a.SMP, b.SMP) && same(a.PMP, b.PMP) && same(a.Recording, b.Recording) && same(a.Streaming, b.Streaming) && a.Recordings == b.Recordings && a.Streams == b.Streams
 }
 
 func later(a, b time.Time) time.Time {
