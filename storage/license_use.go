@@ -234,3 +234,34 @@ ORDER BY smp_hours DESC, pmp_hours DESC, owner_id LIMIT %d`, columnsOf[OwnerUse]
 	}
 	return rows, nil
 }
+
+// LicenseFeatureState is the newest state of a licensed feature of one cluster.
+type LicenseFeatureState struct {
+	Cluster string     `ch:"cms_cluster"`
+	Feature string     `ch:"feature"`
+	Status  string     `ch:"status"`
+	Expiry  *time.Time `ch:"expiry"`
+	// Slope is days by which the expiry moved on a day over the last two weeks: 1 is healthy, 0 counts down; nil where less than two days were seen.
+	Slope *float64 `ch:"slope"`
+}
+
+// LicenseFeatures are the features of some clusters as they were last seen before a time: from release 3.0 on the cluster's (clusterLicensing), before it the
+// license files of the bridges, of which the first to expire stands.
+func (q *Queries) LicenseFeatures(ctx context.Context, clusters []string, before time.Time) ([]LicenseFeatureState, error) {
+	c := newConditions()
+	c.add("cms_cluster IN {clusters:Array(String)}", "clusters", stringArray(clusters))
+	c.add("time < {before:DateTime64(3, 'UTC')} AND time >= {before:DateTime64(3, 'UTC')} - INTERVAL 14 DAY", "before", timeText(before))
+	rows, err := selectRows[LicenseFeatureState](c.within(ctx), q, `
+SELECT cms_cluster, feature, argMin(status, (call_bridge != '', expires)) AS status, argMin(expiry, (call_bridge != '', expires)) AS expiry,
+	argMin(slope, (call_bridge != '', expires)) AS slope
+FROM (
+	SELECT cms_cluster, call_bridge, feature, argMax(status, time) AS status, tupleElement(argMax(tuple(expiry), time), 1) AS expiry, ifNull(expiry, toDateTime('2100-01-01 00:00:00', 'UTC')) AS expires,
+		if(max(time) - min(time) < 172800, NULL, dateDiff('second', tupleElement(argMin(tuple(expiry), time), 1), expiry) / dateDiff('second', min(time), max(time))) AS slope
+	FROM license_features AS f `+c.where()+` GROUP BY cms_cluster, call_bridge, feature)
+GROUP BY cms_cluster, feature ORDER BY cms_cluster, feature
+SETTINGS prefer_column_name_to_alias = 0`)
+	if err != nil {
+		return nil, fmt.Errorf("query licensed features: %w", err)
+	}
+	return rows, nil
+}

@@ -36,7 +36,7 @@ func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger
 	if err != nil {
 		return usageError{err}
 	}
-	from, to, err := period(r.From, r.To, pool.DayBoundary.Std(), time.Now())
+	from, to, err := period(r.From, r.To, pool.Zone, time.Now())
 	if err != nil {
 		return usageError{err}
 	}
