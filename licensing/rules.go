@@ -36,6 +36,11 @@ const (
 // Why is a rule in words.
 func (r Rule) Why() string { return reasons[r] }
 
+// Rules are all rules, in the order in which they are asked for.
+func Rules() []Rule {
+	return []Rule{RulePMPOwner, RuleNoOwner, RuleOwnerWithoutPMP, RulePMPInUse, RuleOwnerUnknown, RuleSixthAudioOnly, RuleSixthGateway, RuleSixthPointToPoint, RuleFullRecorded}
+}
+
 var reasons = map[Rule]string{
 	RulePMPOwner:          "The space's owner has a PMP license, and at most the covered number of their calls was active.",
 	RuleNoOwner:           "The meeting has no owner: a shared license.",

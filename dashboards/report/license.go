@@ -35,6 +35,8 @@ type License struct {
 	Readings licensing.Readings `json:"readings"`
 	// Peaks are the highest instants of shared use, explained; empty where they were not asked for.
 	Peaks []Explanation `json:"peaks,omitempty"`
+
+	sessions []storage.SessionCompleteness
 }
 
 // Completeness is the share of call detail records that are there; Ratio is nil where nothing is known.
@@ -174,7 +176,7 @@ type LicenseInput struct {
 func NewLicense(in LicenseInput) License {
 	zone := in.Pool.Zone
 	r := License{Pool: in.Pool.Name, Clusters: in.Pool.Clusters, From: in.From.UTC(), To: in.To.UTC(), DayBoundary: zone.String(), GeneratedAt: in.GeneratedAt.UTC(),
-		Completeness: completeness(in.Sessions), Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays}, Owners: in.Owners, Readings: in.Pool.Readings}
+		Completeness: completeness(in.Sessions), Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays}, Owners: in.Owners, Readings: in.Pool.Readings, sessions: in.Sessions}
 	if r.Clusters == nil {
 		r.Clusters = []string{}
 	}

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,3 +76,17 @@ func join(list []string) string { return line(strings.Join(list, ", ")) }
 
 // number is a figure without needless decimals.
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// ExplainPeaks adds what made up the highest days of shared use, the highest first.
+func (r *License) ExplainPeaks(ctx context.Context, q *storage.Queries, p Pool, days int) error {
+	list := slices.DeleteFunc(slices.Clone(r.Days), func(d LicenseDay) bool { return d.SMP.At == nil })
+	slices.SortStableFunc(list, func(a, b LicenseDay) int { return cmp.Compare(*b.SMP.PeakSixths, *a.SMP.PeakSixths) })
+	for _, d := range list[:min(len(list), days)] {
+		rows, err := q.ExplainLicenses(ctx, p.Clusters, *d.SMP.At)
+		if err != nil {
+			return err
+		}
+		r.Peaks = append(r.Peaks, newExplanation(p, *d.SMP.At, rows))
+	}
+	return nil
+}

@@ -55,11 +55,16 @@ func withQueries(ctx context.Context, c config.Config, log *slog.Logger, use fun
 // LicenseReport makes the true-up report of a pool over [from, to), with its highest days explained.
 func LicenseReport(ctx context.Context, c config.Config, pool report.Pool, from, to time.Time, log *slog.Logger) (made report.License, err error) {
 	err = withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
-		made, err = report.MakeLicense(ctx, q, pool, from, to, time.Now())
-		return err
+		if made, err = report.MakeLicense(ctx, q, pool, from, to, time.Now()); err != nil {
+			return err
+		}
+		return made.ExplainPeaks(ctx, q, pool, explainedDays)
 	})
 	return made, err
 }
+
+// explainedDays are the days of a report whose peaks are explained.
+const explainedDays = 5
 
 // ExplainLicense says what makes up a pool's license use at an instant; with a day instead, at that day's peak of shared licenses.
 func ExplainLicense(ctx context.Context, c config.Config, pool report.Pool, at time.Time, day licensing.Day, log *slog.Logger) (made report.Explanation, err error) {
