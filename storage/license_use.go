@@ -252,14 +252,14 @@ func (q *Queries) LicenseFeatures(ctx context.Context, clusters []string, before
 	c.add("cms_cluster IN {clusters:Array(String)}", "clusters", stringArray(clusters))
 	c.add("time < {before:DateTime64(3, 'UTC')} AND time >= {before:DateTime64(3, 'UTC')} - INTERVAL 14 DAY", "before", timeText(before))
 	rows, err := selectRows[LicenseFeatureState](c.within(ctx), q, `
-SELECT cms_cluster, feature, argMin(status, (call_bridge != '', expires)) AS status, argMin(expiry, (call_bridge != '', expires)) AS expiry,
-	argMin(slope, (call_bridge != '', expires)) AS slope
+SELECT cms_cluster, feature, argMin(newest, (call_bridge != '', expires)) AS status, tupleElement(argMin(tuple(until), (call_bridge != '', expires)), 1) AS expiry,
+	tupleElement(argMin(tuple(moved), (call_bridge != '', expires)), 1) AS slope
 FROM (
-	SELECT cms_cluster, call_bridge, feature, argMax(status, time) AS status, tupleElement(argMax(tuple(expiry), time), 1) AS expiry, ifNull(expiry, toDateTime('2100-01-01 00:00:00', 'UTC')) AS expires,
-		if(max(time) - min(time) < 172800, NULL, dateDiff('second', tupleElement(argMin(tuple(expiry), time), 1), expiry) / dateDiff('second', min(time), max(time))) AS slope
+	SELECT cms_cluster, call_bridge, feature, argMax(f.status, f.time) AS newest, tupleElement(argMax(tuple(f.expiry), f.time), 1) AS until, tupleElement(argMin(tuple(f.expiry), f.time), 1) AS was,
+		ifNull(until, toDateTime('2100-01-01 00:00:00', 'UTC')) AS expires, dateDiff('second', min(f.time), max(f.time)) AS seconds,
+		if(seconds < 172800, NULL, dateDiff('second', was, until) / seconds) AS moved
 	FROM license_features AS f `+c.where()+` GROUP BY cms_cluster, call_bridge, feature)
-GROUP BY cms_cluster, feature ORDER BY cms_cluster, feature
-SETTINGS prefer_column_name_to_alias = 0`)
+GROUP BY cms_cluster, feature ORDER BY cms_cluster, feature`)
 	if err != nil {
 		return nil, fmt.Errorf("query licensed features: %w", err)
 	}
