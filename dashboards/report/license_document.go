@@ -261,7 +261,7 @@ func (r License) ownersTable() Table {
 func round(v float64) float64 { return float64(int64(v*100+.5)) / 100 }
 
 func (r License) reportedTable() Table {
-	return Table{Name: "Reported and computed", Title: "CMS's own count beside ours", Note: "CMS counts once in five minutes and misses what is shorter. \"Above\": it counted more than we computed at any time around, which sampling does not explain.",
+	return Table{Name: "Reported and computed", Title: "CMS's own count beside ours", Note: "CMS counts once in five minutes and misses what is shorter. \"Above\": it counted more than all that went on around, which sampling does not explain.",
 		Columns: []Column{{"Day", 1.4, false}, {"SMP computed", 1, true}, {"SMP reported", 1, true}, {"Above, sixths", 1, true}, {"at", 2.2, false}, {"PMP computed", 1, true}, {"PMP reported", 1, true}, {"Rec. computed", 1, true}, {"Rec. reported", 1, true}, {"Gap, s", 1, true}},
 		Rows: func(row func(...any) error) error {
 			for _, d := range r.Days {
