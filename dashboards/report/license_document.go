@@ -56,6 +56,8 @@ func (r License) verdict() (State, string) {
 		return Bad, fmt.Sprintf("Enforcement level %d: the license has expired; every participant is told.%s", *o.EnforcementLevel, unknown)
 	case *o.EnforcementLevel == 1:
 		return Bad, fmt.Sprintf("Enforcement level 1: %d days of overage in the last %d, %d are allowed.%s", *o.Days, o.WindowDays, r.Readings.AllowedDays, unknown)
+	case *o.Days+o.UnknownDays > int64(r.Readings.AllowedDays):
+		return Warning, fmt.Sprintf("Compliant as far as is known: %d days of overage in the last %d, %d more are allowed.%s", *o.Days, o.WindowDays, *o.DaysLeft, unknown)
 	case *o.DaysLeft <= 5 && *o.Days > 0:
 		return Warning, fmt.Sprintf("Compliant, but %d days of overage in the last %d: %d more are allowed.%s", *o.Days, o.WindowDays, *o.DaysLeft, unknown)
 	}
