@@ -331,7 +331,9 @@ func (a *App) runPollers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
+	watch := certs.DefaultConfig()
+	watch.Ahead = a.options.Config.Faults.CertificateAhead.Std()
+	probes, err := certs.New(watch, certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -418,7 +420,7 @@ func toOurselves(address net.Addr) string {
 // runSyslog takes syslog lines until ctx ends.
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
-	cfg.Listen = a.options.Config.Syslog.Listen
+	cfg.Listen, cfg.Quiet = a.options.Config.Syslog.Listen, a.options.Config.Faults.SyslogQuiet.Std()
 	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
