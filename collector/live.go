@@ -53,6 +53,8 @@ type BridgeState struct {
 	MediaModules Sample[MediaModules]
 	SyslogStats  Sample[SyslogStats]
 	Events       Sample[EventsState]
+	// EventCalls are the calls as the events subscription tells them: fresher than Calls, which polls tell, and without the numbers of participants.
+	EventCalls Sample[CallSummary]
 	// TLSUnverified: the bridge's identity is not checked, because the configuration says so.
 	TLSUnverified bool
 }
@@ -67,6 +69,8 @@ type CallSummary struct {
 	Correlators []string
 	// RecordingMeetings and StreamingMeetings are the correlators of calls that are recorded or streamed now; nil where unknown, empty where none is.
 	RecordingMeetings, StreamingMeetings []string
+	// UnrecordedMeetings are the correlators of calls that are to be recorded and have not been for a while; nil where unknown. Another bridge may record the meeting.
+	UnrecordedMeetings []string
 	// ParticipantsLocal is the sum of numParticipantsLocal; nil where unknown.
 	ParticipantsLocal *int64
 	// LargestMeeting is the largest number of participants, local and remote, of one call, LargestLocal of those on this bridge; nil where unknown.
@@ -173,14 +177,18 @@ type counters struct {
 	legEnds       map[string]int64
 	qualityAlarms map[string]int64
 	legStarts     map[string]int64
+	phoneLegs     map[string]int64 // by direction
 	mix           *window
-	duplicates    int64
-	malformed     int64
-	missing       int64
-	nextIndex     *int64
-	nextHeard     time.Time // when another instance last told nextIndex
-	baseIndex     *int64
-	lastRecord    time.Time
+	legSeconds    int64
+	// badSeconds is fractional: alarms say how long they held in percent.
+	badSeconds float64
+	duplicates int64
+	malformed  int64
+	missing    int64
+	nextIndex  *int64
+	nextHeard  time.Time // when another instance last told nextIndex
+	baseIndex  *int64
+	lastRecord time.Time
 }
 
 type bridgeEntry struct {
@@ -242,7 +250,8 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 				state: BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
 				counters: counters{
 					records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64), legStarts: make(map[string]int64),
-					mix: newWindow(time.Minute, mixWindow),
+					phoneLegs: make(map[string]int64),
+					mix:       newWindow(time.Minute, mixWindow),
 				},
 				held: map[Feed]bool{Polls: true, Events: true, Records: true},
 			}
@@ -382,6 +391,14 @@ func (l *Live) EventsOf(cluster, bridge string) (state EventsState, known bool) 
 	return state, known
 }
 
+// SetEventCalls stores the calls as the events tell them. They are shown until validFor has passed.
+func (l *Live) SetEventCalls(cluster, bridge string, calls CallSummary, validFor time.Duration) {
+	now := l.now()
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.state.EventCalls = Sample[CallSummary]{Value: calls, At: now, Until: now.Add(validFor)}
+	})
+}
+
 // SetParticipants stores the people a bridge hosts now, by kind of client (sip, webapp, lync, other), from whoever knows best: the events roster where it is
 // connected. The figure is shown until validFor has passed.
 func (l *Live) SetParticipants(cluster, bridge string, byClient map[string]int64, validFor time.Duration) {
@@ -417,6 +434,19 @@ func (l *Live) CountLegEnd(cluster, bridge, reason string) {
 // CountQualityAlarm counts one quality alarm in a callLegEnd. Unknown types count as Other.
 func (l *Live) CountQualityAlarm(cluster, bridge, alarm string) {
 	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.qualityAlarms[closed(alarm, QualityAlarms())]++ })
+}
+
+// CountLegSeconds counts the life of a call leg that ended and the part of it in which a quality alarm held, both in seconds.
+func (l *Live) CountLegSeconds(cluster, bridge string, whole int64, degraded float64) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.counters.legSeconds += whole
+		b.counters.badSeconds += degraded
+	})
+}
+
+// CountPhoneLeg counts one call leg that began with a telephone number at its far end. Unknown directions count as Other.
+func (l *Live) CountPhoneLeg(cluster, bridge, direction string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.phoneLegs[closed(direction, Directions())]++ })
 }
 
 // SetMissing stores how many records of the bridge are missing now, over its sessions.
@@ -498,6 +528,9 @@ func LegEndReasons() []string {
 	}
 }
 
+// Directions are the known directions of a call leg (cms-cdr.md §2.3).
+func Directions() []string { return []string{"incoming", "outgoing"} }
+
 // QualityAlarms are the known quality alarms of a call leg (cms-cdr.md §2.5, cms-api.md §7.2).
 func QualityAlarms() []string { return []string{"packetLoss", "excessiveJitter", "highRoundTripTime"} }
 
@@ -516,17 +549,23 @@ type Snapshot struct {
 }
 
 // BridgeSnapshot is one bridge in a snapshot.
+//
+// Its Calls are those of the events where they are known, completed by what only polls tell; PolledCalls are what polls alone say.
 type BridgeSnapshot struct {
 	BridgeState
-	Inventory Bridge
+	PolledCalls Sample[CallSummary]
+	Inventory   Bridge
 	// Held are the feeds of the bridge that this instance has in hand; what comes by the others is zero.
 	Held map[Feed]bool
 	// LoadLimit in force, load units; zero with an empty source where unknown.
 	LoadLimit       int64
 	LoadLimitSource capacity.LimitSource
-	// Records, LegEnds and QualityAlarms count by the closed sets; a value without entry is 0.
-	Records, LegEnds, QualityAlarms, LegStarts map[string]int64
-	Duplicates, Malformed, Missing             int64
+	// Records, LegEnds, QualityAlarms, LegStarts and PhoneLegs count by the closed sets; a value without entry is 0.
+	Records, LegEnds, QualityAlarms, LegStarts, PhoneLegs map[string]int64
+	// LegSeconds of the legs that ended, and DegradedSeconds of them in which a quality alarm held.
+	LegSeconds                     int64
+	DegradedSeconds                float64
+	Duplicates, Malformed, Missing int64
 	// Mix of the legs that ended within the last hour, by best quality; nil where none did.
 	Mix capacity.Mix
 	// Behind is the bridge's cdrCorrelatorIndex less the index we expect next; nil where the bridge's is not known.
@@ -593,6 +632,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 		BridgeState: e.state, Inventory: inv, Held: maps.Clone(e.held),
 		Records: maps.Clone(e.counters.records), LegEnds: maps.Clone(e.counters.legEnds), QualityAlarms: maps.Clone(e.counters.qualityAlarms),
 		LegStarts: maps.Clone(e.counters.legStarts), Mix: e.counters.mix.present(now),
+		PhoneLegs: maps.Clone(e.counters.phoneLegs), LegSeconds: e.counters.legSeconds, DegradedSeconds: e.counters.badSeconds,
 		Duplicates: e.counters.duplicates, Malformed: e.counters.malformed, Missing: e.counters.missing,
 		LastRecord: e.counters.lastRecord,
 	}
@@ -602,7 +642,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 			MediaModules: e.state.MediaModules, SyslogStats: e.state.SyslogStats}
 	}
 	if !e.held[Events] {
-		s.Participants, s.Events = Sample[map[string]int64]{}, Sample[EventsState]{}
+		s.Participants, s.Events, s.EventCalls = Sample[map[string]int64]{}, Sample[EventsState]{}, Sample[CallSummary]{}
 	}
 	dropOld(&s.ClockSkew, now)
 	dropOld(&s.Status, now)
@@ -623,6 +663,12 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	dropOld(&s.MediaModules, now)
 	dropOld(&s.SyslogStats, now)
 	dropOld(&s.Events, now)
+	dropOld(&s.EventCalls, now)
+	s.PolledCalls = s.Calls
+	if e.held[Polls] && !s.EventCalls.At.IsZero() { // who polls the bridge tells of its calls
+		s.Calls = s.EventCalls
+		s.Calls.Value.ParticipantsLocal, s.Calls.Value.LargestMeeting = s.PolledCalls.Value.ParticipantsLocal, s.PolledCalls.Value.LargestMeeting
+	}
 	var configured int64
 	if limit := s.Config.Value.LoadLimit; limit != nil {
 		configured = *limit

@@ -46,6 +46,7 @@ func Families() []Family {
 		{"cms_call_bridge_load_limit_info", Gauge, with("source"), "Always 1; source says where the load limit comes from: bridge, operator or catalogue."},
 		{"cms_call_bridge_new_conference_threshold", Gauge, bridge, "Load above which new conferences are refused or disfavored (loadLimit x newConferenceLoadLimitBasisPoints), in load units."},
 		{"cms_call_bridge_existing_conference_threshold", Gauge, bridge, "Load above which participants of conferences it hosts are refused (loadLimit x existingConferenceLoadLimitBasisPoints), in load units."},
+		{"cms_call_bridge_group_info", Gauge, with("group"), "Always 1; the Call Bridge Group that the bridge is in, empty for none."},
 		{"cms_call_bridge_call_legs", Gauge, bridge, "Call legs now (status/callLegsActive); distribution links are believed to be among them."},
 		{"cms_call_bridge_call_legs_max", Gauge, bridge, "Most call legs at once since the server started (status/callLegsMaxActive)."},
 		{"cms_call_bridge_call_legs_completed_total", Counter, bridge, "Call legs completed since the server started (status/callLegsCompleted)."},
@@ -66,6 +67,7 @@ func Families() []Family {
 		{"cms_conferences", Gauge, with("call_type"), "Calls on the bridge now, by call/callType."},
 		{"cms_participants", Gauge, with("client"), "Participants hosted by the bridge now, by kind of client; other where the kind is not known."},
 		{"cms_meetings", Gauge, cluster(), "Distinct meetings (call/callCorrelator) on the cluster's bridges now."},
+		{"cms_meetings_unrecorded", Gauge, cluster(), "Distinct meetings now that are to be recorded (call/recording true) and that no bridge has recorded (call/recordingStatus false) for a minute."},
 		{"cms_conference_participants_max", Gauge, bridge, "Participants, local and remote, of the largest call on the bridge (numParticipantsLocal + numParticipantsRemote)."},
 		{"cms_conference_participants_limit", Gauge, cluster(), "Most participants of one conference over the cluster (2600)."},
 		{"cms_conference_local_participants_max", Gauge, bridge, "Participants on this bridge of the call that has most of them here (numParticipantsLocal)."},
@@ -80,6 +82,7 @@ func Families() []Family {
 		{"cms_recorder_capacity_recordings", Gauge, cluster("recorder"), "Recordings the recorder can make at once, from its configured size."},
 		{"cms_recorder_disk_recording_seconds", Gauge, cluster("recorder"), "Seconds of one recording that the recorder's whole configured disk holds, at its resolution. How full it is, CMS does not tell."},
 		{"cms_recorder_disk_seconds", Gauge, cluster("recorder"), "Seconds that the recorder's whole configured disk lasts at the present number of recordings; absent while nothing is recorded, or where it is not known which recorder does."},
+		{"cms_recorder_disk_low", Gauge, with("recorder"), "1 if the recorder says that it is short of disk (recorder status lowDiskSpace), else 0; absent where unused. Up to 2.9."},
 		{"cms_streamer_streams", Gauge, cluster("streamer"), "Streams now (streamer status/activeStreams up to 2.9, else calls with streamingStatus true; streamer is empty where it is not known)."},
 		{"cms_streamer_capacity_streams", Gauge, cluster("streamer"), "Streams the streamer can make at once, from its configured size."},
 		{"cms_edge_capacity_calls", Gauge, cluster("edge", "quality"), "External web app calls the Edge, or the cluster of Expressways, carries, from the capacity catalogue."},
@@ -115,6 +118,9 @@ func Families() []Family {
 		{"cms_cdr_receiver_registered", Gauge, bridge, "1 if our receiver is in the bridge's table of CDR receivers (/system/cdrReceivers), else 0."},
 		{"cms_call_leg_ends_total", Counter, with("reason"), "Call legs that ended, by callLegEnd/reason."},
 		{"cms_call_leg_quality_alarms_total", Counter, with("alarm"), "Quality alarms in callLegEnd records, by type."},
+		{"cms_call_leg_seconds_total", Counter, bridge, "Seconds that ended call legs lived (callLegEnd/durationSeconds)."},
+		{"cms_call_leg_degraded_seconds_total", Counter, bridge, "Seconds of them in which a quality alarm held (callLegEnd/alarm durationPercentage, the longest alarm of a leg; the whole leg where it is not said)."},
+		{"cms_call_leg_phone_starts_total", Counter, with("direction"), "Call legs that began with a telephone number at the far end (callLegStart/remoteParty), by callLegStart/direction."},
 		{"cms_events_connected", Gauge, bridge, "1 if the events WebSocket to the bridge is connected, else 0."},
 		{"cms_events_last_message_timestamp_seconds", Gauge, bridge, "When the last message came over the events WebSocket, as a Unix time in seconds."},
 	}
@@ -402,6 +408,9 @@ func (e *exposition) devices(b BridgeSnapshot) {
 	}
 	for _, d := range b.Recorders.Value {
 		e.optionalBool("cms_recorder_reachable", d.Reachable, c, n, d.Name)
+		if d.Reachable != nil {
+			e.add("cms_recorder_disk_low", number(d.Status == "lowDiskSpace"), c, n, d.Name)
+		}
 	}
 	for _, d := range b.Streamers.Value {
 		e.optionalBool("cms_streamer_reachable", d.Reachable, c, n, d.Name)
@@ -459,6 +468,11 @@ func (e *exposition) records(b BridgeSnapshot) {
 	for _, kind := range append(QualityAlarms(), Other) {
 		e.add("cms_call_leg_quality_alarms_total", float64(b.QualityAlarms[kind]), c, n, kind)
 	}
+	for _, direction := range append(Directions(), Other) {
+		e.add("cms_call_leg_phone_starts_total", float64(b.PhoneLegs[direction]), c, n, direction)
+	}
+	e.add("cms_call_leg_seconds_total", float64(b.LegSeconds), c, n)
+	e.add("cms_call_leg_degraded_seconds_total", b.DegradedSeconds, c, n)
 	e.add("cms_cdr_duplicates_total", float64(b.Duplicates), c, n)
 	e.add("cms_cdr_malformed_bodies_total", float64(b.Malformed), c, n)
 	e.add("cms_cdr_records_missing", float64(b.Missing), c, n)
@@ -471,6 +485,14 @@ func (e *exposition) cluster(inv Cluster, state ClusterState, bridges []BridgeSn
 	c := inv.Name
 	if meetings, known := Meetings(bridges); known {
 		e.add("cms_meetings", float64(meetings), c)
+	}
+	if meetings, known := Unrecorded(bridges); known {
+		e.add("cms_meetings_unrecorded", float64(meetings), c)
+	}
+	if !state.Groups.At.IsZero() {
+		for _, b := range bridges {
+			e.add("cms_call_bridge_group_info", 1, c, b.Bridge, groupOf(state, b))
+		}
 	}
 	for _, f := range Failover(state, bridges) {
 		if len(f.Unknown) > 0 {
@@ -502,6 +524,37 @@ func Meetings(bridges []BridgeSnapshot) (count int, known bool) {
 	return len(distinct), known
 }
 
+// Unrecorded counts the meetings that are to be recorded while no bridge of the cluster records them; known is false while a bridge has not told its calls.
+func Unrecorded(bridges []BridgeSnapshot) (count int, known bool) {
+	wanted := make(map[string]bool)
+	for _, b := range bridges {
+		if b.Calls.At.IsZero() {
+			continue // a bridge that is down records nothing
+		}
+		if b.Calls.Value.RecordingMeetings == nil || b.Calls.Value.UnrecordedMeetings == nil {
+			return 0, false
+		}
+		known = true
+		for _, id := range b.Calls.Value.UnrecordedMeetings {
+			wanted[id] = true
+		}
+	}
+	for _, b := range bridges {
+		for _, id := range b.Calls.Value.RecordingMeetings {
+			delete(wanted, id)
+		}
+	}
+	return len(wanted), known
+}
+
+// groupOf is the Call Bridge Group of a bridge. The database knows the bridge by its uniqueName, we by its configured name.
+func groupOf(state ClusterState, b BridgeSnapshot) string {
+	if name := b.Config.Value.UniqueName; name != nil {
+		return state.Groups.Value[*name]
+	}
+	return state.Groups.Value[b.Bridge]
+}
+
 // Failover computes the fail-over of the groups of one cluster. While the grouping is not known no group has a figure.
 func Failover(state ClusterState, bridges []BridgeSnapshot) []capacity.Failover {
 	if state.Groups.At.IsZero() {
@@ -510,12 +563,7 @@ func Failover(state ClusterState, bridges []BridgeSnapshot) []capacity.Failover 
 	members := make([]capacity.Member, 0, len(bridges))
 	for _, b := range bridges {
 		up, known := b.Up()
-		m := capacity.Member{Name: b.Bridge, Down: known && !up, Load: b.Load.Value.MediaProcessingLoad}
-		// A bridge is known to the database by its uniqueName, to us by its configured name.
-		m.Group = state.Groups.Value[b.Bridge]
-		if name := b.Config.Value.UniqueName; name != nil {
-			m.Group = state.Groups.Value[*name]
-		}
+		m := capacity.Member{Name: b.Bridge, Group: groupOf(state, b), Down: known && !up, Load: b.Load.Value.MediaProcessingLoad}
 		if b.LoadLimitSource != capacity.Unknown {
 			m.Limit = &b.LoadLimit
 		}
@@ -551,6 +599,9 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 	for _, r := range inv.Recorders {
 		if s, err := r.Slots(); err == nil {
 			e.add("cms_recorder_capacity_recordings", float64(s.Count), inv.Name, r.Name)
+		}
+		if hours, known := r.DiskHours(r.Disk, 1); known {
+			e.add("cms_recorder_disk_recording_seconds", 3600*hours, inv.Name, r.Name)
 		}
 	}
 	for _, s := range inv.Streamers {

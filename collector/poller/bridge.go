@@ -170,6 +170,9 @@ type knownCall struct {
 // captured reports whether the call is, or is to be, recorded or streamed.
 func (c *knownCall) captured() bool { return deref(c.detail.Recording) || deref(c.detail.Streaming) }
 
+// recorderPatience is how long a recorder may take to begin; meanwhile the call counts as recorded or not, as it says, but not as unrecorded.
+const recorderPatience = time.Minute
+
 // pollCalls reads the list of calls, and the detail of new ones and of those not read for long, within the budget.
 func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	var listed []collector.Call
@@ -181,7 +184,7 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	}
 	var rows []storage.CallSample
 	current := make(map[string]*knownCall, len(listed))
-	now := time.Now()
+	now := w.poller.deps.Clock()
 	var stale []string
 	for _, c := range listed {
 		if c.ID == nil {
@@ -217,11 +220,11 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 		if c.CallCorrelator == nil {
 			c.CallCorrelator = current[id].detail.CallCorrelator
 		}
-		current[id].detail, current[id].read = c, now
+		current[id].take(c, now)
 		rows = append(rows, callRow(w, row.Time, c))
 	}
 	w.judgeCalls(ctx, row.Time)
-	summary := summarize(current)
+	summary := summarize(current, now)
 	total := int64(len(current))
 	row.Conferences, row.ParticipantsLocal = &total, summary.ParticipantsLocal
 	row.ConferencesRecording, row.ConferencesStreaming = number(summary.RecordingMeetings), number(summary.StreamingMeetings)
@@ -230,6 +233,21 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "calls", storage.TableCallSamples, rows) {
 		w.poller.dropped.Add(float64(len(rows)))
 	}
+}
+
+// take keeps a call's detail as read at now.
+func (c *knownCall) take(detail collector.Call, now time.Time) {
+	c.detail, c.read = detail, now
+	note := func(wanted, runs *bool, since *time.Time) {
+		switch fails := deref(wanted) && runs != nil && !*runs; {
+		case !fails:
+			*since = time.Time{}
+		case since.IsZero():
+			*since = now
+		}
+	}
+	note(detail.Recording, detail.RecordingStatus, &c.recordingFails)
+	note(detail.Streaming, detail.StreamingStatus, &c.streamingFails)
 }
 
 func callRow(w *worker, at time.Time, c collector.Call) storage.CallSample {
@@ -258,7 +276,7 @@ func countCalls(calls map[string]*knownCall, is func(collector.Call) bool) *int6
 }
 
 // summarize sums the calls of a bridge. Figures that need details stay nil until all details were read: a part is not the whole.
-func summarize(calls map[string]*knownCall) collector.CallSummary {
+func summarize(calls map[string]*knownCall, now time.Time) collector.CallSummary {
 	s := collector.CallSummary{Total: int64(len(calls)), ByType: make(map[string]int64)}
 	var local, largest, largestLocal int64
 	complete := true
@@ -284,16 +302,24 @@ func summarize(calls map[string]*knownCall) collector.CallSummary {
 		return s
 	}
 	s.ParticipantsLocal, s.LargestMeeting, s.LargestLocal = &local, &largest, &largestLocal
-	s.RecordingMeetings, s.StreamingMeetings = []string{}, []string{}
+	s.RecordingMeetings, s.StreamingMeetings, s.UnrecordedMeetings = []string{}, []string{}, []string{}
+	statusTold := true
 	for id, c := range calls {
+		statusTold = statusTold && c.detail.RecordingStatus != nil
 		meeting := cmp.Or(deref(c.detail.CallCorrelator), id)
 		// Where a release sends no status the intent is the best there is.
 		if deref(cmp.Or(c.detail.RecordingStatus, c.detail.Recording)) {
 			s.RecordingMeetings = append(s.RecordingMeetings, meeting)
 		}
+		if !c.recordingFails.IsZero() && now.Sub(c.recordingFails) >= recorderPatience {
+			s.UnrecordedMeetings = append(s.UnrecordedMeetings, meeting)
+		}
 		if deref(cmp.Or(c.detail.StreamingStatus, c.detail.Streaming)) {
 			s.StreamingMeetings = append(s.StreamingMeetings, meeting)
 		}
+	}
+	if !statusTold {
+		s.UnrecordedMeetings = nil
 	}
 	return s
 }

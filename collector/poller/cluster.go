@@ -114,7 +114,21 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 	default:
 		return
 	}
-	now := time.Now()
+	c.workDue(ctx, w)
+	margin := min(2*time.Second, c.inv.Interval()/5)
+	for time.Until(until) > margin && ctx.Err() == nil && !w.spent {
+		if !c.owners.step(ctx, c, w) && !c.usage.backfill(ctx, w) {
+			return
+		}
+		if !sleep(ctx, min(c.poller.cfg.Pace, max(time.Until(until)-margin, 0))) {
+			return
+		}
+	}
+}
+
+// workDue does what is due for the cluster. c.busy must be held.
+func (c *cluster) workDue(ctx context.Context, w *worker) {
+	now := c.poller.deps.Clock()
 	for _, step := range []struct {
 		object string
 		do     func(context.Context, *worker)
@@ -133,15 +147,6 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 			if w.spent {
 				delete(c.due, step.object)
 			}
-		}
-	}
-	margin := min(2*time.Second, c.inv.Interval()/5)
-	for time.Until(until) > margin && ctx.Err() == nil && !w.spent {
-		if !c.owners.step(ctx, c, w) && !c.usage.backfill(ctx, w) {
-			return
-		}
-		if !sleep(ctx, min(c.poller.cfg.Pace, max(time.Until(until)-margin, 0))) {
-			return
 		}
 	}
 }
@@ -267,7 +272,7 @@ func (c *cluster) pollProfiles(ctx context.Context, w *worker) {
 		c.owners.know(grants)
 	} else {
 		// Ownership waits for it: look again soon, not in an hour.
-		c.due["profiles"] = time.Now().Add(time.Minute)
+		c.due["profiles"] = c.poller.deps.Clock().Add(time.Minute)
 	}
 }
 

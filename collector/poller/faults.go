@@ -120,18 +120,13 @@ func (w *worker) judgeCalls(ctx context.Context, at time.Time) {
 			complete = false
 			continue
 		}
-		add := func(kind string, wanted, runs *bool, since *time.Time) {
-			switch fails := deref(wanted) && runs != nil && !*runs; {
-			case !fails:
-				*since = time.Time{}
-			case since.IsZero():
-				*since = c.read
-			case c.read.After(*since):
+		add := func(kind string, since time.Time) {
+			if !since.IsZero() && c.read.After(since) {
 				holds = append(holds, faults.Fault{Type: kind, Subject: id, CallID: parseID(&id), Detail: cut(deref(c.detail.Name))})
 			}
 		}
-		add(collector.RecordingFailed, c.detail.Recording, c.detail.RecordingStatus, &c.recordingFails)
-		add(collector.StreamingFailed, c.detail.Streaming, c.detail.StreamingStatus, &c.streamingFails)
+		add(collector.RecordingFailed, c.recordingFails)
+		add(collector.StreamingFailed, c.streamingFails)
 	}
 	w.faults.Set(ctx, at, []string{collector.RecordingFailed, collector.StreamingFailed}, complete, holds)
 }

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -87,8 +88,12 @@ type Deps struct {
 	Logger    *slog.Logger
 	// Registerer takes the poller's own metrics.
 	Registerer prometheus.Registerer
-	// Clock stamps samples; schedules run on real time.
+	// Lanes let other clients of the same bridges share the one request in flight; nil: there are none.
+	Lanes *Lanes
+	// Clock stamps samples and says which objects are due; polls follow each other on real time.
 	Clock func() time.Time
+	// Transport is how a bridge is reached; nil: by the network.
+	Transport func(collector.Bridge) http.RoundTripper
 }
 
 // Poller asks every bridge of an inventory on the schedule of collector.Objects: one goroutine a bridge, so that one which hangs delays no other.
@@ -154,6 +159,12 @@ func (p *Poller) newRun(inv collector.Cluster) (*cluster, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: %w", inv.Name, err)
 		}
+		if p.deps.Transport != nil {
+			client.http.Transport = p.deps.Transport(b)
+		}
+		if p.deps.Lanes != nil {
+			p.deps.Lanes.Join(client)
+		}
 		c.workers = append(c.workers, newWorker(c, b, client))
 	}
 	return c, nil
@@ -196,6 +207,31 @@ func (p *Poller) RunCluster(ctx context.Context, name string) error {
 	defer p.mu.Unlock()
 	p.clusters = slices.DeleteFunc(p.clusters, func(other *cluster) bool { return other == c })
 	return nil
+}
+
+// Rounds returns what polls all bridges once and does what is due for their clusters, all by Deps.Clock: for simulations, in which real time means nothing.
+// It must not be called concurrently. The owners of spaces are not looked up, and license history is not read back.
+func (p *Poller) Rounds() (poll func(ctx context.Context), err error) {
+	var clusters []*cluster
+	for _, inv := range p.deps.Live.Inventory().Clusters {
+		c, err := p.newRun(inv)
+		if err != nil {
+			return nil, err
+		}
+		clusters = append(clusters, c)
+	}
+	return func(ctx context.Context) {
+		for _, c := range clusters {
+			for _, w := range c.workers {
+				w.poll(ctx, c.inv.Interval())
+			}
+			for _, w := range c.workers {
+				if c.leads(w) {
+					c.workDue(ctx, w)
+				}
+			}
+		}
+	}, nil
 }
 
 // WantSpace asks for the owner of a space, for instance one that a call record named. It returns at once, and does nothing for a cluster that is not polled here.
@@ -299,7 +335,7 @@ func (w *worker) validFor(object string) time.Duration {
 }
 
 func sampled[T any](w *worker, object string, at time.Time, v T) collector.Sample[T] {
-	return collector.Sample[T]{Value: v, At: at, Until: time.Now().Add(w.validFor(object))}
+	return collector.Sample[T]{Value: v, At: at, Until: w.poller.deps.Clock().Add(w.validFor(object))}
 }
 
 func (w *worker) update(change func(*collector.BridgeState)) {
@@ -354,7 +390,7 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 	if w.pollStatus(ctx, &row) {
 		w.pollLoad(ctx, &row)
 		w.pollLicensing(ctx, &row)
-		now := time.Now()
+		now := w.poller.deps.Clock()
 		for _, step := range []struct {
 			object string
 			do     func(context.Context, *storage.BridgeSample)

@@ -9,6 +9,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
 	"github.com/bridgewatch/bridgewatch/collector/poller"
+	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/engine"
@@ -90,6 +91,12 @@ func pollerConfig(c config.Config) poller.Config {
 			}
 		}
 	}
+	return out
+}
+
+func subscriberConfig(c config.Config) subscriber.Config {
+	out := subscriber.DefaultConfig()
+	out.Protocol.Ceiling = c.Events.Ceiling
 	return out
 }
 

@@ -68,7 +68,13 @@ func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
 		if !isLink(r.Leg) {
 			o.live.CountLegStart(r.Cluster, r.Source, clientOf(r.Leg), r.Time)
 		}
+		if isPhone(r.Leg.RemoteParty) {
+			o.live.CountPhoneLeg(r.Cluster, r.Source, r.Leg.Direction)
+		}
 	case cdr.CallLegEnd:
+		if whole := r.Leg.DurationSeconds; whole != nil && *whole > 0 {
+			o.live.CountLegSeconds(r.Cluster, r.Source, *whole, float64(*whole)*degraded(r.Leg.Alarms))
+		}
 		o.live.CountLegEnd(r.Cluster, r.Source, r.Leg.Reason)
 		for _, alarm := range r.Leg.Alarms {
 			o.live.CountQualityAlarm(r.Cluster, r.Source, alarm.Type)
@@ -115,6 +121,44 @@ func qualityOf(leg *cdr.LegDetail) (q capacity.Quality, any bool) {
 		return capacity.SD, true
 	}
 	return capacity.Audio, leg.RxAudio.Codec != "" || leg.TxAudio.Codec != ""
+}
+
+// degraded is the share of a leg's life in which it carried a quality alarm, from 0 to 1. Alarms may overlap, so it is that of the longest;
+// an alarm that does not say how long it held counts for the whole leg.
+func degraded(alarms []cdr.Alarm) float64 {
+	share := 0.0
+	for _, a := range alarms {
+		if a.DurationPercent == nil {
+			return 1
+		}
+		share = max(share, float64(*a.DurationPercent)/100)
+	}
+	return min(share, 1)
+}
+
+// fewestDigits of a number that reaches the telephone network from outside a building.
+const fewestDigits = 7
+
+// isPhone reports whether a leg's far end is a telephone number: +4930123456@gateway;user=phone, tel:+49…, or digits alone.
+func isPhone(party string) bool {
+	_, rest, found := strings.Cut(party, ":")
+	if scheme := party[:len(party)-len(rest)]; found && (scheme == "tel:" || scheme == "sip:" || scheme == "sips:") {
+		party = rest
+	}
+	if end := strings.IndexAny(party, "@;"); end >= 0 {
+		party = party[:end]
+	}
+	digits := 0
+	for i, c := range party {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '+' && i == 0, c == '-', c == '(', c == ')', c == ' ':
+		default:
+			return false
+		}
+	}
+	return digits >= fewestDigits
 }
 
 func (o *observer) FactsStored(f cdr.Facts) {

@@ -36,7 +36,7 @@ func PoolOf(c config.Config, name string) (config.LicensePool, error) {
 // LicenseReport makes the true-up report of a pool over [from, to).
 func LicenseReport(ctx context.Context, c config.Config, pool config.LicensePool, from, to time.Time, log *slog.Logger) (report.License, error) {
 	var made report.License
-	err := withStore(ctx, c, log, func(ctx context.Context, options *clickhouse.Options) error {
+	err := withStore(ctx, Options{Config: c, Log: log}, func(ctx context.Context, options *clickhouse.Options) error {
 		conn, err := clickhouse.Open(options)
 		if err != nil {
 			return fmt.Errorf("open ClickHouse: %w", err)
