@@ -81,6 +81,13 @@ func (w *world) close() {
 	_ = os.RemoveAll(w.folder)
 }
 
+// only leaves out the groups that an alert has no need of.
+func (w *world) only(alert string) {
+	w.groups = slices.DeleteFunc(w.groups, func(g *rules.Group) bool {
+		return g.Name() != "bridgewatch-thresholds" && !slices.ContainsFunc(g.Rules(), func(r rules.Rule) bool { return r.Name() == alert })
+	})
+}
+
 // sample is one value of one series.
 type sample struct {
 	labels labels.Labels

@@ -26,6 +26,12 @@ const (
 	Pool    = "main"
 )
 
+// Endpoint is a TLS end point of the cluster that nothing probes.
+const Endpoint = "join.example.org:443"
+
+// ReceiverURL is where a bridge sends its CDRs.
+func ReceiverURL(bridge string) string { return receiverBase + bridge }
+
 // receiverBase is where the simulated bridges believe our receiver is.
 const receiverBase = "http://bridgewatch/cdr/"
 
@@ -54,7 +60,7 @@ func New(cfg cmssim.Config) (*Stage, error) {
 		return nil, err
 	}
 	clock := func() time.Time { return s.now }
-	inv := collector.Cluster{Name: Cluster, LicensePool: Pool, PollInterval: 30 * time.Second,
+	inv := collector.Cluster{Name: Cluster, LicensePool: Pool, PollInterval: 30 * time.Second, Certificates: []string{Endpoint},
 		Recorders: []capacity.Recorder{{Name: "rec1", VCPUs: 8, Memory: 16 * capacity.GB, Resolution: capacity.Res720, Disk: 8000 * capacity.GB}},
 		Streamers: []capacity.Streamer{{Name: "str1", VCPUs: 8, Memory: 8 * capacity.GB, Resolution: capacity.Res720}}}
 	receivers := map[string]collector.Secret{}
