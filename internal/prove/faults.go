@@ -97,6 +97,7 @@ func loadCases(folder string) ([]fault, error) {
 type result struct {
 	promised, fired, resolved time.Duration
 	early                     bool
+	runbook                   error // of the queries of its runbook, run while the fault was there
 }
 
 const (
@@ -171,6 +172,7 @@ func play(ctx context.Context, alert string, actors troupe, late, lead time.Dura
 		}
 		if slices.Contains(w.firing(), alert) {
 			r.fired = time.Duration(max(minute-begins, 0)) * step
+			r.runbook = w.followRunbook(ctx, alert, now)
 			break
 		}
 	}

@@ -70,6 +70,9 @@ func run(ctx context.Context, tests, alert string, days int, out string) error {
 		row := fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", c.alert, what, where, short(r.promised), short(r.fired), short(r.resolved))
 		fmt.Fprint(os.Stderr, row)
 		table.WriteString(row)
+		if r.runbook != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", c.alert, r.runbook))
+		}
 		switch {
 		case r.fired < 0:
 			failures = append(failures, fmt.Errorf("%s does not fire", c.alert))
