@@ -116,6 +116,10 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		}
 	}
 	sim.StartStory()
+	group.Go(func() error {
+		cause(simCtx, sim, troubles("http://"+a.CDRAddr().String()), o.Log)
+		return nil
+	})
 	fmt.Fprintf(o.Out, `Bridgewatch watches a simulated cluster of %d Call Bridges (seed %d, speed %g).
 
   start here  http://%[4]s/

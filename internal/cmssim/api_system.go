@@ -244,6 +244,9 @@ func (q *request) licenseUsage() answer {
 
 func (q *request) knownHosts() answer {
 	bridges := q.st.cluster.bridges
+	if q.b.cluster.usage.telling.Load() {
+		bridges = nil
+	}
 	return q.page("knownHosts", len(bridges), func(i int) element { return el("host").id(bridges[i].HostID) })
 }
 

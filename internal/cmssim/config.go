@@ -66,8 +66,26 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 				fmt.Fprintf(&b, "        allowed_sources: [127.0.0.1/32, %s/32]\n", source)
 			}
 		}
-		fmt.Fprintf(&b, "    recorders: [{name: recorder-%s, vcpus: 8, memory: 16GB, resolution: 720p, disk: 8TB}]\n", c.Name)
-		fmt.Fprintf(&b, "    streamers: [{name: streamer-%s, vcpus: 8, memory: 8GB, resolution: 720p}]\n", c.Name)
+		c.writeDevices(&b)
 	}
 	return b.Bytes()
+}
+
+// writeDevices writes what stands beside the bridges of a cluster and does not tell its size, and the end points to be probed.
+func (c *clusterSim) writeDevices(b *bytes.Buffer) {
+	q := strconv.Quote
+	list := func(key string, devices []*story.Device, size string) {
+		fmt.Fprintf(b, "    %s:\n", key)
+		for _, d := range devices {
+			name, _, _ := strings.Cut(d.URL, ".")
+			fmt.Fprintf(b, "      - {name: %s, %s}\n", q(name+"-"+c.Name), size)
+		}
+	}
+	list("recorders", c.Recorders, "vcpus: 8, memory: 16GB, resolution: 720p, disk: 8TB")
+	list("streamers", c.Streamers, "vcpus: 8, memory: 8GB, resolution: 720p, limit: 12")
+	fmt.Fprintf(b, "    edges:\n      - {name: edge1-%s, size: large}\n    certificates:\n", c.Name)
+	for _, br := range c.bridges {
+		fmt.Fprintf(b, "      - %s\n", q(strings.TrimPrefix(br.URL(), "https://")))
+	}
+	fmt.Fprintf(b, "    schedulers: [%s]\n", q(c.bridges[0].URL()+schedulerPath))
 }

@@ -12,7 +12,7 @@
 //   - With backfill, an earlier session of each bridge tells the history: it ends, with everybody sent home, in the maintenance
 //     window of the last night before the live part (7 h 30 min before offset 0), where the live session begins. History is sent
 //     first, in large bodies, without ever overflowing a queue; live records wait behind it. The API shows the live present
-//     all along, and MPLicenseUsage fills up as history is told.
+//     all along; MPLicenseUsage knows its hosts once history is told.
 //
 // The daily curve follows the offset, not the calendar: offset 0 is the middle of a Wednesday morning. So the same seed
 // tells the same story, id by id and second by second, at whatever hour it is started.
@@ -214,6 +214,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	for _, c := range s.world.Clusters {
 		cs := &clusterSim{Cluster: c, sim: s, usage: newUsageStore(len(c.Bridges)), stopped: make(chan struct{})}
+		cs.usage.telling.Store(cfg.Backfill > 0)
 		cs.state = s.newState(c, s.boot(), 1)
 		cs.state.usage = cs.usage
 		cs.state.emit = func(b *bridgeState, r record) { cs.bridges[b.Index].feed.put(b.session, r) }
@@ -448,6 +449,7 @@ func (c *clusterSim) tellHistory(ctx context.Context) {
 	if !c.recount(emit, room) {
 		return
 	}
+	c.usage.telling.Store(false)
 	for _, b := range c.bridges {
 		b.feed.endHistory()
 	}
