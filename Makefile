@@ -64,7 +64,7 @@ clean: ## remove what was built here (the engine's cache and data folders stay)
 
 .PHONY: prove-alerts
 prove-alerts: ## faults and ordinary days against the alert rules (a few minutes)
-	cd internal/prove && go run . -days 30 -o ../../docs/alerts-proven.md
+	cd internal/prove && go run -mod=mod . -days 30 -o ../../docs/alerts-proven.md
 
 .PHONY: prove-live
 prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager (nine minutes)
