@@ -129,7 +129,7 @@ func New(o Options) (*App, error) {
 	}
 	a.observer = observer.New(a.live, time.Now)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector.NewMetrics(a.live))
+		newDisk(o.Config.DataDir), collector.NewMetrics(a.live))
 	a.observer.Follow(spaces{app: a})
 	if a.shared() { // nothing is ours before we have its lease
 		for _, c := range inv.Clusters {

@@ -93,6 +93,8 @@ func (n *noise) program() []sample {
 	put(5+float64(n.random.IntN(20)), "bridgewatch_pipeline_lag_seconds", "stage", "query")
 	put(1e5*n.random.Float64(), "bridgewatch_bus_pending_bytes", "stream", "CDR")
 	put(1e10, "bridgewatch_bus_budget_bytes", "stream", "CDR")
+	put(4e11-1e9*n.random.Float64(), "bridgewatch_data_disk_free_bytes", "instance", "bw1")
+	put(1e12, "bridgewatch_data_disk_size_bytes", "instance", "bw1")
 	count(0, "bridgewatch_writer_insert_failures_total", "table", "calls_data")
 	count(0, "bridgewatch_writer_dead_letters_total", "stream", "CDR")
 	count(0, "bridgewatch_engine_restarts_total")
