@@ -1,4 +1,5 @@
-package app
+// Package observer feeds what the writer stored to the live state: the counters of records, and what is missing.
+package observer
 
 import (
 	"strings"
@@ -16,41 +17,45 @@ import (
 // liveWindow is how young a record must be to count as news; older ones are history that came late (interface page, Metrics).
 const liveWindow = 10 * time.Minute
 
-// observer feeds what the writer stored to the live state.
-type observer struct {
+// Observer is told by the writer what it stored. Its methods may be called from any goroutine.
+type Observer struct {
 	live *collector.Live
 	now  func() time.Time
 
-	beats   *heartbeat.Monitor // nil where heartbeats are not measured
+	// Beats is told of heartbeats; nil where they are not measured. Set it before the first call.
+	Beats *heartbeat.Monitor
+
 	mu      sync.Mutex
-	owners  spaceOwners                    // nil where nobody is to be told
+	owners  SpaceOwners                    // nil where nobody is to be told
 	missing map[[2]string]map[string]int64 // cluster and bridge → session → records missing
 }
 
-// spaceOwners is told of spaces whose owner should be looked up.
-type spaceOwners interface {
+// SpaceOwners is told of spaces whose owner should be looked up.
+type SpaceOwners interface {
 	WantSpace(cluster string, space uuid.UUID)
 }
 
-// follow lets a poller look up the owners of the spaces that calls name.
-func (o *observer) follow(owners spaceOwners) {
+// Follow lets a poller look up the owners of the spaces that calls name.
+func (o *Observer) Follow(owners SpaceOwners) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.owners = owners
 }
 
-// forget drops what an earlier turn of the writer learnt.
-func (o *observer) forget() {
+// Forget drops what an earlier turn of the writer learnt.
+func (o *Observer) Forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	clear(o.missing)
 }
 
-func newObserver(live *collector.Live, now func() time.Time) *observer {
-	return &observer{live: live, now: now, missing: map[[2]string]map[string]int64{}}
+// New returns an observer that feeds a live state; now says how old a record is.
+func New(live *collector.Live, now func() time.Time) *Observer {
+	return &Observer{live: live, now: now, missing: map[[2]string]map[string]int64{}}
 }
 
-func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
+// RecordStored counts a record, unless it is replayed or history.
+func (o *Observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
 	if replayed || o.now().Sub(r.Time) > liveWindow {
 		return
 	}
@@ -161,7 +166,8 @@ func isPhone(party string) bool {
 	return digits >= fewestDigits
 }
 
-func (o *observer) FactsStored(f cdr.Facts) {
+// FactsStored takes what is missing in the sessions, the indexes expected next, and the spaces that calls name.
+func (o *Observer) FactsStored(f cdr.Facts) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.owners != nil {
@@ -188,14 +194,16 @@ func (o *observer) FactsStored(f cdr.Facts) {
 	}
 }
 
-func (o *observer) BodyQuarantined(cluster, source string, replayed bool) {
+// BodyQuarantined counts a body that was not wholly understood.
+func (o *Observer) BodyQuarantined(cluster, source string, replayed bool) {
 	if !replayed {
 		o.live.CountMalformedBody(cluster, source)
 	}
 }
 
-func (o *observer) HeartbeatStored(sent time.Time) {
-	if o.beats != nil {
-		o.beats.Reached(heartbeat.StageStore, sent)
+// HeartbeatStored notes a heartbeat that reached the store.
+func (o *Observer) HeartbeatStored(sent time.Time) {
+	if o.Beats != nil {
+		o.Beats.Reached(heartbeat.StageStore, sent)
 	}
 }
