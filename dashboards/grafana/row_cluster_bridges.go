@@ -5,7 +5,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 // clusterBridgesRow is the cluster as a table, a line for each bridge.
 func clusterBridgesRow() row {
 	return row{"Call Bridges side by side", []panel{
-		{24, 9, list("Call Bridges", "What each Call Bridge says about itself at the end of the time range.",
+		{24, 8, list("Call Bridges", "What each Call Bridge says about itself at the end of the time range.",
 			labels(`sum by (call_bridge) (cms_call_bridge_up{`+inCluster+`})`),
 			labels(`max by (call_bridge, version, platform) (cms_call_bridge_info{`+inCluster+`})`),
 			labels(`sum by (call_bridge) (cms_call_bridge_media_processing_load{`+inCluster+`} / cms_call_bridge_load_limit)`),

@@ -38,7 +38,7 @@ const (
 	ratio      = "percentunit"
 	seconds    = "s"
 	bytesPerS  = "Bps"
-	perSecond  = "cps"
+	perSecond  = "suffix:/s"
 	loadUnits  = "short"
 	sizeBytes  = "bytes"
 	fromNow    = "dateTimeFromNow"
@@ -208,7 +208,7 @@ func cell(kind string) dashboard.DynamicConfigValue {
 
 // colored maps the values of one column to texts in their color.
 func colored(mappings ...dashboard.ValueMapping) []dashboard.DynamicConfigValue {
-	return []dashboard.DynamicConfigValue{property("mappings", mappings), cell("color-text")}
+	return []dashboard.DynamicConfigValue{property("mappings", mappings), cell("color-text"), property("custom.align", "left")}
 }
 
 // shareCell draws a share of legs that suffered.

@@ -69,9 +69,10 @@ const matchingMeetings = `$__timeFilter(start) AND cms_cluster IN (${cms_cluster
         OR call_correlator IN (SELECT call_correlator FROM bridgewatch.calls WHERE $__timeFilter(start) AND id IN (SELECT call_id FROM bridgewatch.call_legs WHERE $__timeFilter(start)
             AND (positionCaseInsensitiveUTF8(display_name, ` + searched + `) > 0 OR positionCaseInsensitiveUTF8(remote_party, ` + searched + `) > 0))))`
 
-// marks are the alarms and restarts of the chosen clusters, drawn on every panel over time.
+// marks are the alarms and restarts of the chosen clusters, drawn on every panel over time: when they were raised, as an alarm that stands for
+// days would color all of every graph.
 func marks(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	const alarms = `SELECT raised AS time, ifNull(cleared, now64(3)) AS timeEnd, concat(call_bridge, ': ', type) AS text
+	const alarms = `SELECT raised AS time, concat(call_bridge, ': ', type) AS text
 FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 ORDER BY time`
