@@ -21,7 +21,7 @@ func boards() []board {
 			name: "call-bridge", title: "Bridgewatch / Call Bridge",
 			question: "How is this one machine?",
 			from:     "now-6h", refresh: "1m",
-			vars: []variable{dataSources, clusters, bridges, marks},
+			vars: []variable{dataSources, clusters, oneBridge, marks},
 			rows: []row{bridgeStateRow(), bridgeLoadRow(), bridgeHealthRow()},
 		},
 		{

@@ -3,7 +3,7 @@ package grafana
 // alarmsRow is the history of alarms.
 func alarmsRow() row {
 	return row{"Alarms", []panel{
-		{16, 8, timeline("When", "Alarms that bridges have reported in the time range.", states("1", "active", bad, "0", "clear", good),
+		{16, 8, timeline("When", "Alarms that bridges have reported in the time range.", activeClear(),
 			series(`max by (call_bridge, alarm) (cms_alarm_active{`+inCluster+`}) and max by (call_bridge, alarm) (max_over_time(cms_alarm_active{`+inCluster+`}[$__range])) > 0`, "{{call_bridge}} {{alarm}}")).NoValue("no alarm")},
 		{8, 8, list("By kind", "How often each kind was raised in the time range, and how long it took to clear.",
 			sqlTable(`SELECT type AS "Kind", count() AS "Raised", countIf(cleared IS NULL) AS "Active", avg(dateDiff('second', raised, cleared)) AS "Time to clear"
@@ -17,6 +17,6 @@ FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 ORDER BY raised DESC
 LIMIT 500`)).OverrideByName("Raised", wide(170, unit("dateTimeAsIso")...)).OverrideByName("Cleared", wide(170, unit("dateTimeAsIso")...)).
-			OverrideByName("Lasted", wide(120, unit("dtdurations")...)).OverrideByName("Call Bridge", wide(120, linkTo("call-bridge", "call_bridge")...)).OverrideByName("Seen by", wide(90))},
+			OverrideByName("Lasted", wide(120, unit("dtdurations")...)).OverrideByName("Call Bridge", wide(120, linkTo("call-bridge", "call_bridge")...)).OverrideByName("Reason", wide(170)).OverrideByName("About", wide(310)).OverrideByName("Seen by", wide(90))},
 	}}
 }

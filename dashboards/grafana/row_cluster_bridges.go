@@ -23,7 +23,7 @@ func clusterBridgesRow() row {
 			OverrideByName("Load", []dashboard.DynamicConfigValue{property("unit", ratio), property("decimals", 0), cell("gauge"), property("min", 0), property("max", 1), loadSteps().property()}).
 			OverrideByName("Uptime", []dashboard.DynamicConfigValue{property("unit", "dtdurations")}).
 			OverrideByName("Clock is off by", []dashboard.DynamicConfigValue{property("unit", seconds), property("decimals", 1)}).
-			OverrideByName("Alarms", []dashboard.DynamicConfigValue{cell("color-text"), noneIsGood().property()}).
+			OverrideByName("Alarms", wide(100, cell("color-text"), alarmSteps().property())).
 			OverrideByName("Call Bridge", linkTo("call-bridge", "call_bridge"))},
 	}}
 }

@@ -5,7 +5,7 @@ func nocStateRow() row {
 	return row{"Is anything wrong?", []panel{
 		{4, 5, lamp("Call Bridges down", plain, "Call Bridges whose last poll failed. Each one's meetings moved to the others or ended.", noneIsGood(),
 			now(`count(cms_call_bridge_up{`+inCluster+`}) - sum(cms_call_bridge_up{`+inCluster+`})`, ""))},
-		{4, 5, lamp("CMS alarms", plain, "Alarms that the Call Bridges report now, of any kind.", from(good).at(1, caution),
+		{4, 5, lamp("CMS alarms", plain, "Alarms that the Call Bridges report now, of any kind.", alarmSteps(),
 			now(`sum(cms_alarm_active{`+inCluster+`})`, ""))},
 		{4, 5, lamp("Highest load", ratio, "Load of the busiest Call Bridge as a share of its limit. Above 80 % a bridge in a group turns callers away.", loadSteps(),
 			now(`max(cms_call_bridge_media_processing_load{`+inCluster+`} / cms_call_bridge_load_limit)`, "")).Decimals(0)},

@@ -28,6 +28,13 @@ func bridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 	return b.WithVariable(choice("call_bridge", "Call Bridge", `label_values(cms_call_bridge_up{`+inCluster+`}, call_bridge)`))
 }
 
+// oneBridge chooses a single bridge, the first unless another is chosen.
+func oneBridge(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	values := `label_values(cms_call_bridge_up{` + inCluster + `}, call_bridge)`
+	return b.WithVariable(dashboard.NewQueryVariableBuilder("call_bridge").Label("Call Bridge").Datasource(metricsSource()).
+		Query(dashboard.StringOrMap{String: &values}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortNaturalAsc))
+}
+
 func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use|cms_license_entitlement"}, license_pool)`))
 }
