@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
@@ -21,11 +22,7 @@ func dataSources(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 }
 
 func clusters(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("cms_cluster", "Cluster", `label_values(cms_call_bridge_up, cms_cluster)`))
-}
-
-func bridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("call_bridge", "Call Bridge", `label_values(cms_call_bridge_up{`+inCluster+`}, call_bridge)`))
+	return b.WithVariable(choice("cms_cluster", "Cluster", metricsSource(), `label_values(cms_call_bridge_up, cms_cluster)`))
 }
 
 // oneBridge chooses a single bridge, the first unless another is chosen.
@@ -35,13 +32,24 @@ func oneBridge(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 		Query(dashboard.StringOrMap{String: &values}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortNaturalAsc))
 }
 
-func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use|cms_license_entitlement"}, license_pool)`))
+// Boards of history have their choices from the store: Prometheus names what it has in the time range, which may be longer ago than it remembers.
+const keptBridges = `FROM (SELECT cms_cluster, call_bridge FROM bridgewatch.cdr_sessions UNION ALL SELECT cms_cluster, call_bridge FROM bridgewatch.settings)`
+
+func keptClusters(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	return b.WithVariable(choice("cms_cluster", "Cluster", historySource(), `SELECT DISTINCT cms_cluster `+keptBridges+` WHERE cms_cluster != ''`))
 }
 
-func choice(name, label, values string) *dashboard.QueryVariableBuilder {
+func keptClusterBridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	return b.WithVariable(choice("call_bridge", "Call Bridge", historySource(), `SELECT DISTINCT call_bridge `+keptBridges+` WHERE call_bridge != '' AND cms_cluster IN (${cms_cluster:singlequote})`))
+}
+
+func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	return b.WithVariable(choice("license_pool", "License pool", historySource(), `SELECT DISTINCT license_pool FROM bridgewatch.license_entitlements`))
+}
+
+func choice(name, label string, source common.DataSourceRef, values string) *dashboard.QueryVariableBuilder {
 	all := "$__all"
-	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(metricsSource()).
+	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).
 		Query(dashboard.StringOrMap{String: &values}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
 		Sort(dashboard.VariableSortNaturalAsc).Multi(true).IncludeAll(true).
 		Current(dashboard.VariableOption{Text: dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}}, Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{all}}})
