@@ -43,7 +43,7 @@ func boards() []board {
 			question: "What happened to that meeting, and to that caller?",
 			from:     "now-24h", refresh: "1m",
 			vars: []variable{dataSources, keptClusters, marks, search, meeting},
-			rows: []row{meetingsLiveRow(), meetingsSearchRow(), meetingRow()},
+			rows: []row{meetingsSearchRow(), meetingRow(), meetingsLiveRow()},
 		},
 		{
 			name: "quality", title: "Bridgewatch / Media quality",
