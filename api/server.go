@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 )
 
 // Config is where and how the listener serves.
@@ -28,12 +30,16 @@ type Config struct {
 type Deps struct {
 	// Store answers the queries of the API; it gives nil for as long as the store cannot be reached.
 	Store func() Store
+	// Live is the picture that events give of this moment; nil where they are not followed.
+	Live Live
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Runbooks serves /runbooks/.
 	Runbooks http.Handler
 	// Readiness says what is not ready, an empty slice when all is, and what this instance holds.
 	Readiness func() (missing []string, holds map[string][]string)
+	// Pools are the license pools that can be asked about.
+	Pools []report.Pool
 	// Listener is an open listener to serve on, for a caller that needs the port before Run; nil opens Config.Listen.
 	Listener net.Listener
 	Log      *slog.Logger

@@ -24,10 +24,12 @@ import (
 
 var update = flag.Bool("update-pages", false, "write docs/coverage.md and docs/metrics.md")
 
-const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Metrics of the program itself begin with `bridgewatch_` and stand where they are made.\n\n"
+const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Those of the program itself: [metrics-program.md](metrics-program.md).\n\n"
+
+const faultsHead = "\n## Faults\n\nAlarms of CMS are shown by `cms_alarm_active`. These are the faults that Bridgewatch finds itself, shown by `cms_fault_active`. Both are intervals in the table\n`alarms`, whose `source` and `subject` are those of this table; `cms` is the source of CMS's own.\n\n"
 
 func TestPagesAreCurrent(t *testing.T) {
-	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage()} {
+	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage() + faultsHead + FaultsPage()} {
 		if *update {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
@@ -166,7 +168,7 @@ func deployment(now func() time.Time) *Live {
 				s.Calls = Sample[CallSummary]{CallSummary{ByType: map[string]int64{"coSpace": 2}, Total: 2, Correlators: []string{"shared", b.Name},
 					ParticipantsLocal: ptr(int64(7)), RecordingMeetings: []string{"shared", b.Name}, StreamingMeetings: []string{},
 					UnrecordedMeetings: []string{"shared", "forgotten"}, LargestMeeting: ptr(int64(4))}, at, until}
-				turn := []TurnState{{"turn1", ptr(true), ptr(7 * time.Millisecond), ptr(int64(3))}, {"turn2", ptr(false), nil, nil}}
+				turn := []TurnState{{"turn1", "cms", ptr(true), ptr(7 * time.Millisecond), ptr(int64(3))}, {"turn2", "expressway", ptr(false), nil, nil}}
 				s.TurnServers = Sample[[]TurnState]{append(turn, turn[0]), at, until}
 				s.WebBridges = Sample[[]DeviceState]{[]DeviceState{{"wb1", "success", ptr(true), nil}, {"wb2", "unused", nil, nil}}, at, until}
 				s.Database = Sample[Database]{Database{Nodes: []DatabaseNode{{Hostname: ptr("db1"), Up: ptr(true), SyncBehind: ptr(int64(-1))}, {Hostname: ptr("db2"), Up: ptr(true), SyncBehind: ptr(int64(0))}}}, at, until}

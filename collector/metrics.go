@@ -53,9 +53,14 @@ func Families() []Family {
 		{"cms_call_bridge_call_legs_degraded", Gauge, bridge, "Call legs that carry a quality alarm now (callLegs?alarms=all, total)."},
 		{"cms_call_bridge_capacity_calls", Gauge, with("quality"), "Calls of one quality that the platform carries, from the capacity catalogue."},
 		{"cms_call_bridge_room_calls", Gauge, with("quality"), "More calls that fit below the load limit were all of that quality; derived cost model: 2000, 1000, 500, 54.5 load units a leg."},
+		{"cms_call_bridge_room_at_mix_calls", Gauge, with("quality"), "More calls of each quality that fit together below the load limit when they come in the proportions of cms_call_leg_mix; derived cost model."},
+		{"cms_call_leg_mix", Gauge, with("quality"), "Call legs that ended within the last hour, by best video quality of either direction (callLegEnd rxVideo, txVideo); audio where there was none."},
 		{"cms_call_bridge_media_bytes_per_second", Gauge, with("media", "direction"), "Media rate in bytes per second (status/audioBitRate..., videoBitRate..., bit/s on the wire); rx is received by the server."},
 		{"cms_call_bridge_distribution_legs", Gauge, bridge, "Distribution links to other bridges now (syslog STATS sip.peer)."},
 		{"cms_call_bridge_call_legs_per_second", Gauge, bridge, "Call legs set up per second (syslog STATS callLegsPS)."},
+		{"cms_call_leg_starts_total", Counter, with("client"), "Call legs set up (callLegStart), by kind of client; links between bridges are not counted."},
+		{"cms_call_setup_peak_per_second", Gauge, cluster("client"), "Most calls set up over the cluster in any one second of the last five minutes (times of callLegStart), by kind of client: sip (all but the web app) or webapp."},
+		{"cms_call_setup_limit_per_second", Gauge, cluster("client"), "Calls a second that may be set up over the cluster: sip 40, webapp 20; expressway 6 for each configured Expressway cluster, of which webapp calls from outside are a part."},
 		{"cms_call_bridge_tls_unverified", Gauge, bridge, "1 if the configuration tells us not to check the bridge's identity, else 0."},
 		{"cms_group_failover_headroom", Gauge, cluster("group"), "Load units left below the sum of load limits after the group's busiest bridge dies; negative would not fit. Bridges in no group form the group \"\"."},
 		{"cms_group_failover_stranded_participants", Gauge, cluster("group"), "Participants of the group's busiest bridge that could not rejoin were it to die, shared out by load."},
@@ -64,16 +69,25 @@ func Families() []Family {
 		{"cms_meetings", Gauge, cluster(), "Distinct meetings (call/callCorrelator) on the cluster's bridges now."},
 		{"cms_meetings_unrecorded", Gauge, cluster(), "Distinct meetings now that are to be recorded (call/recording true) and that no bridge has recorded (call/recordingStatus false) for a minute."},
 		{"cms_conference_participants_max", Gauge, bridge, "Participants, local and remote, of the largest call on the bridge (numParticipantsLocal + numParticipantsRemote)."},
+		{"cms_conference_participants_limit", Gauge, cluster(), "Most participants of one conference over the cluster (2600)."},
+		{"cms_conference_local_participants_max", Gauge, bridge, "Participants on this bridge of the call that has most of them here (numParticipantsLocal)."},
+		{"cms_conference_local_participants_limit", Gauge, bridge, "Most HD participants of one conference on this bridge, from the capacity catalogue."},
+		{"cms_call_bridge_participant_limit", Gauge, bridge, "Participants beyond which new incoming SIP calls are refused (cluster/participantLimit); absent where unset."},
+		{"cms_cluster_hd_calls_limit", Gauge, cluster(), "Most 720p30 calls over a cluster (21000; 16800 where the catalogue has only older platforms for its bridges)."},
 		{"cms_alarm_active", Gauge, with("alarm"), "1 while the bridge reports an alarm of this type (/system/alarms), else 0."},
+		{"cms_fault_active", Gauge, with("fault"), "1 while a fault that Bridgewatch found itself holds (an interval in alarms is open), 0 while it does not; absent where nobody looked. Faults of a cluster have an empty call_bridge."},
 		{"cms_media_modules", Gauge, bridge, "Media modules of the server (syslog, media module status)."},
 		{"cms_media_modules_working", Gauge, bridge, "Media modules that work (syslog, media module status)."},
 		{"cms_recorder_recordings", Gauge, cluster("recorder"), "Recordings now (recorder status/activeRecordings up to 2.9, else calls with recordingStatus true; recorder is empty where it is not known)."},
 		{"cms_recorder_capacity_recordings", Gauge, cluster("recorder"), "Recordings the recorder can make at once, from its configured size."},
-		{"cms_recorder_disk_recording_seconds", Gauge, cluster("recorder"), "Seconds of one recording that the recorder's whole disk holds, from its configured size and resolution."},
+		{"cms_recorder_disk_recording_seconds", Gauge, cluster("recorder"), "Seconds of one recording that the recorder's whole configured disk holds, at its resolution. How full it is, CMS does not tell."},
+		{"cms_recorder_disk_seconds", Gauge, cluster("recorder"), "Seconds that the recorder's whole configured disk lasts at the present number of recordings; absent while nothing is recorded, or where it is not known which recorder does."},
 		{"cms_recorder_disk_low", Gauge, with("recorder"), "1 if the recorder says that it is short of disk (recorder status lowDiskSpace), else 0; absent where unused. Up to 2.9."},
 		{"cms_streamer_streams", Gauge, cluster("streamer"), "Streams now (streamer status/activeStreams up to 2.9, else calls with streamingStatus true; streamer is empty where it is not known)."},
 		{"cms_streamer_capacity_streams", Gauge, cluster("streamer"), "Streams the streamer can make at once, from its configured size."},
-		{"cms_edge_capacity_calls", Gauge, cluster("edge", "quality"), "External web app calls the Edge carries, from the capacity catalogue."},
+		{"cms_edge_capacity_calls", Gauge, cluster("edge", "quality"), "External web app calls the Edge, or the cluster of Expressways, carries, from the capacity catalogue."},
+		{"cms_webapp_external_calls", Gauge, cluster("via"), "Web app calls from outside now, as TURN allocations (numAllocations) on servers of that type, summed over the bridges: edge (types cms, acano) or expressway. One call may hold more than one allocation."},
+		{"cms_webapp_external_capacity_calls", Gauge, cluster("via", "quality"), "External web app calls that all configured Edges, or Expressways, carry together, from the capacity catalogue."},
 		{"cms_turn_server_reachable", Gauge, with("turn_server"), "1 if the bridge reaches the TURN server on all its addresses, else 0."},
 		{"cms_turn_server_round_trip_seconds", Gauge, with("turn_server"), "Round-trip time to the TURN server in seconds (roundTripTimeMs), the longest of its addresses."},
 		{"cms_turn_server_allocations", Gauge, with("turn_server"), "Active TURN allocations (numAllocations), summed over its addresses."},
@@ -162,6 +176,15 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		e.cluster(c, snap.Clusters[i], bridges)
+		e.limits(c, bridges)
+		e.faults(c.Name, "", snap.Faults[c.Name])
+	}
+	for _, c := range m.live.Inventory().Clusters {
+		if slices.ContainsFunc(snap.Bridges, func(b BridgeSnapshot) bool { return b.Cluster == c.Name && b.Held[Records] }) {
+			for _, kind := range SetupClients() {
+				e.add("cms_call_setup_peak_per_second", float64(snap.SetupPeaks[c.Name][kind]), c.Name, kind)
+			}
+		}
 	}
 	for _, c := range snap.Certificates {
 		if !c.NotAfter.IsZero() {
@@ -272,6 +295,7 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 			e.add("cms_alarm_active", number(active[kind]), c, n, kind)
 		}
 	}
+	e.faults(c, n, b.Faults)
 	e.calls(b)
 	e.devices(b)
 	if !b.MediaModules.At.IsZero() {
@@ -291,6 +315,12 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 		if last := b.Events.Value.LastMessage; !last.IsZero() {
 			e.add("cms_events_last_message_timestamp_seconds", unix(last), c, n)
 		}
+	}
+}
+
+func (e *exposition) faults(cluster, bridge string, open map[string]int) {
+	for kind, n := range open {
+		e.add("cms_fault_active", number(n > 0), cluster, bridge, kind)
 	}
 }
 
@@ -317,9 +347,20 @@ func (e *exposition) load(b BridgeSnapshot) {
 			for _, q := range capacity.Qualities() {
 				e.add("cms_call_bridge_room_calls", float64(capacity.Room(*load, b.LoadLimit, q)), c, n, string(q))
 			}
+			if b.Held[Records] {
+				for q, calls := range capacity.RoomAtMix(*load, b.LoadLimit, b.Mix) {
+					e.add("cms_call_bridge_room_at_mix_calls", float64(calls), c, n, string(q))
+				}
+			}
 		}
 	}
+	if b.Held[Polls] {
+		e.optional("cms_call_bridge_participant_limit", b.Config.Value.ParticipantLimit, c, n)
+	}
 	if platform, err := capacity.Find(b.Inventory.Platform); err == nil {
+		if f := platform.HDPerConference; f != nil {
+			e.add("cms_conference_local_participants_limit", float64(f.Value), c, n)
+		}
 		for _, q := range capacity.Qualities() {
 			if f, printed := platform.Calls[q]; printed {
 				e.add("cms_call_bridge_capacity_calls", float64(f.Value), c, n, string(q))
@@ -340,6 +381,7 @@ func (e *exposition) calls(b BridgeSnapshot) {
 			}
 		}
 		e.optional("cms_conference_participants_max", b.Calls.Value.LargestMeeting, c, n)
+		e.optional("cms_conference_local_participants_max", b.Calls.Value.LargestLocal, c, n)
 	}
 	switch {
 	case !b.Participants.At.IsZero():
@@ -413,6 +455,12 @@ func (e *exposition) records(b BridgeSnapshot) {
 	}
 	for _, kind := range append(RecordTypes(), Other) {
 		e.add("cms_cdr_records_total", float64(b.Records[kind]), c, n, kind)
+	}
+	for _, kind := range Clients() {
+		e.add("cms_call_leg_starts_total", float64(b.LegStarts[kind]), c, n, kind)
+	}
+	for _, q := range capacity.Qualities() {
+		e.add("cms_call_leg_mix", float64(b.Mix[q]), c, n, string(q))
 	}
 	for _, kind := range append(LegEndReasons(), Other) {
 		e.add("cms_call_leg_ends_total", float64(b.LegEnds[kind]), c, n, kind)
@@ -561,13 +609,6 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 			e.add("cms_streamer_capacity_streams", float64(slots.Count), inv.Name, s.Name)
 		}
 	}
-	for _, edge := range inv.Edges {
-		if calls, err := edge.Calls(); err == nil {
-			for _, q := range capacity.Qualities() {
-				e.add("cms_edge_capacity_calls", float64(calls[q].Value), inv.Name, edge.Name, string(q))
-			}
-		}
-	}
 	recordings, streams := make(map[string]int64), make(map[string]int64)
 	// A meeting that spans bridges is recorded once.
 	recording, streaming := make(map[string]bool), make(map[string]bool)
@@ -592,6 +633,7 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 	if len(streams) == 0 && known {
 		streams[""] = int64(len(streaming))
 	}
+	e.disks(inv.Name, inv.Recorders, recordings)
 	for name, n := range recordings {
 		e.add("cms_recorder_recordings", float64(n), inv.Name, name)
 	}

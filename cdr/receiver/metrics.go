@@ -74,7 +74,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Connections closed as they came, by reason: total, per_address, address.",
 		}, []string{"reason"}),
 	}
-	for _, reason := range []string{"path", "token", "method", "address"} { // known from the start: the first refusal is an increase
+	// Series that are there from the start let increase() see their first event.
+	for _, reason := range []string{"path", "token", "method", "address"} {
 		m.refused.WithLabelValues(reason)
 	}
 	for _, reason := range []string{"total", "per_address", "address"} {

@@ -160,6 +160,9 @@ type clock struct {
 	anchor time.Time // wall instant of offset 0
 	speed  float64
 	stop   int64 // offset at which it stands still
+	// A stepped clock stands at moved.
+	stepped bool
+	moved   int64
 }
 
 // offset returns the story seconds passed since offset 0.
@@ -168,6 +171,9 @@ func (c *clock) offset() float64 {
 	defer c.mu.Unlock()
 	if !c.set {
 		return 0
+	}
+	if c.stepped {
+		return float64(c.moved)
 	}
 	return min(time.Since(c.anchor).Seconds()*c.speed, float64(c.stop))
 }

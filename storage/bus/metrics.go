@@ -50,7 +50,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Bytes at which the stream refuses more.",
 		}, []string{"stream"}),
 	}
-	for _, s := range []Stream{CDR, Events, Status, Syslog, Dead} { // known from the start: the first failure is an increase
+	// Series that are there from the start let increase() see their first event.
+	for _, s := range Streams() {
+		m.published.WithLabelValues(string(s))
+		m.bytes.WithLabelValues(string(s))
 		for _, reason := range []string{"full", "unavailable", "canceled", "invalid"} {
 			m.errors.WithLabelValues(string(s), reason)
 		}

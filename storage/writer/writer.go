@@ -154,11 +154,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		held: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "bridgewatch_writer_facts_in_memory", Help: "Calls, legs, recordings and streams that are open or not yet settled."}),
 	}
-	cdrTables := []storage.Table{storage.Bodies, storage.Records, storage.Quarantine, storage.Heartbeats, storage.CallFacts, storage.LegFacts,
-		storage.RecordingFacts, storage.StreamFacts, storage.SessionFacts}
-	for _, t := range slices.Concat(cdrTables, storage.Tables()) { // known from the start: the first failure is an increase
+	// Series that are there from the start let increase() see their first event.
+	facts := []storage.Table{storage.Bodies, storage.Records, storage.Quarantine, storage.Heartbeats, storage.CallFacts, storage.LegFacts, storage.RecordingFacts,
+		storage.StreamFacts, storage.SessionFacts}
+	for _, t := range slices.Concat(facts, storage.Tables()) {
 		m.rows.WithLabelValues(t.Name)
 		m.failures.WithLabelValues(t.Name)
+	}
+	for _, s := range bus.Streams() {
+		if s != bus.Dead {
+			m.dead.WithLabelValues(string(s))
+		}
 	}
 	if reg != nil {
 		reg.MustRegister(m.rows, m.failures, m.dead, m.seconds, m.held)
