@@ -3,8 +3,9 @@ package grafana
 // bridgeHealthRow shows what the bridge reports about itself and its neighbors.
 func bridgeHealthRow() row {
 	return row{"Health", []panel{
-		{12, 8, timeline("Alarms", "Alarms that the bridge has reported in the time range.", activeClear(),
-			series(`cms_alarm_active{`+onBridge+`} and max_over_time(cms_alarm_active{`+onBridge+`}[$__range]) > 0`, "{{call_bridge}} {{alarm}}")).NoValue("no alarm")},
+		{12, 8, timeline("Alarms", "Alarms that the bridge has reported in the time range, and faults that Bridgewatch found.", activeClear(),
+			series(`cms_alarm_active{`+onBridge+`} and max_over_time(cms_alarm_active{`+onBridge+`}[$__range]) > 0`, "{{alarm}}"),
+			series(`cms_fault_active{`+onBridge+`} and max_over_time(cms_fault_active{`+onBridge+`}[$__range]) > 0`, "{{fault}}")).NoValue("no alarm")},
 		{12, 8, timeline("Database, TURN and Web Bridges", "Devices as the bridge sees them: down where it does not reach one.", upDown(),
 			series(`min by (node) (cms_database_node_up{`+onBridge+`})`, "database {{node}}"), series(`min by (turn_server) (cms_turn_server_reachable{`+onBridge+`})`, "TURN {{turn_server}}"),
 			series(`min by (web_bridge) (cms_web_bridge_reachable{`+onBridge+`})`, "{{web_bridge}}"))},
