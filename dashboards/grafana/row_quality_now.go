@@ -3,7 +3,7 @@ package grafana
 // qualityNowRow shows what people suffer now, and the objective.
 func qualityNowRow() row {
 	return row{"Now", []panel{
-		{5, 8, lamp("Good minutes", ratio, "Share of the time that ended call legs lived in which no quality alarm held. The objective is 95 %.", from(bad).at(0.9, caution).at(0.95, good),
+		{5, 8, lamp("Good minutes", ratio, "Share of the time that ended call legs lived in which no quality alarm held. The objective is 98 %.", from(bad).at(0.95, caution).at(0.98, good),
 			now(`1 - sum(increase(cms_call_leg_degraded_seconds_total{`+onBridge+`}[$__range])) / sum(increase(cms_call_leg_seconds_total{`+onBridge+`}[$__range]))`, "")).Decimals(1).NoValue("no leg ended")},
 		{5, 8, lamp("Legs without packet loss", ratio, "Share of the call legs that ended in the time range without a packet loss alarm.", from(bad).at(0.9, caution).at(0.95, good),
 			now(`1 - sum(increase(cms_call_leg_quality_alarms_total{`+onBridge+`,alarm="packetLoss"}[$__range])) / sum(increase(cms_call_leg_ends_total{`+onBridge+`}[$__range]))`, "")).Decimals(1).NoValue("no leg ended")},
