@@ -27,7 +27,7 @@ func boards() []board {
 		{
 			name: "licenses", title: "Bridgewatch / Licenses",
 			question: "How many licenses do we use, and are we heading for enforcement?",
-			from:     "now-7d", refresh: "5m",
+			from:     "now-24h", refresh: "5m",
 			vars: []variable{dataSources, pools},
 			rows: []row{licenseStateRow(), licenseUseRow(), licenseCalendarRow(), licenseHistoryRow()},
 		},

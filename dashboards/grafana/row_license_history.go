@@ -3,9 +3,9 @@ package grafana
 // licenseHistoryRow shows the days behind us, the features and who hosts most.
 func licenseHistoryRow() row {
 	return row{"History", []panel{
-		{24, 8, dailyColumns("Daily peaks", plain, "Peak of each license day: ours, computed from call records to the second, and what the servers counted every five minutes; the busiest of the pools chosen.",
+		{24, 8, dailyColumns("Daily peaks of sixty days", plain, "Peak of each license day up to the end of the time range: ours, computed from call records to the second, and what the servers counted every five minutes; the busiest of the pools chosen.",
 			sqlTable(`SELECT toString(day) AS date, max(smp_sixths) / 6 AS "SMP", max(smp_reported) / 6 AS "SMP as CMS counts", max(pmp) AS "PMP", max(recording) AS "Recording"
-FROM `+licenseDays("dateDiff('day', $__fromTime, $__toTime)")+`
+FROM `+licenseDays("60")+`
 GROUP BY day
 ORDER BY day`)).XField("date").Decimals(1).
 			OverrideByName("SMP", coloredLine(smpCol)).OverrideByName("SMP as CMS counts", coloredLine(unknown)).OverrideByName("PMP", coloredLine(pmpCol)).OverrideByName("Recording", coloredLine(recCol))},
