@@ -79,3 +79,12 @@ func ExplainLicense(ctx context.Context, c config.Config, pool report.Pool, at t
 	})
 	return made, err
 }
+
+// WhatIf answers what license use would have been under another assignment or entitlement.
+func WhatIf(ctx context.Context, c config.Config, pool report.Pool, ask report.WhatIfQuestion, log *slog.Logger) (made report.WhatIf, err error) {
+	err = withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
+		made, err = report.MakeWhatIf(ctx, q, pool, ask)
+		return err
+	})
+	return made, err
+}
