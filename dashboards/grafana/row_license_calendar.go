@@ -12,7 +12,7 @@ func licenseCalendarRow() row {
 	}
 	full := from(good).at(0.9, caution).at(1.0001, bad)
 	return row{"On the way to enforcement?", []panel{
-		{17, 11, list("Overage calendar", "Peak of each of the last 90 license days as a share of the entitlement, SMP or PMP, whichever is fuller; the fullest of the pools chosen. Red: a day of overage.",
+		{17, 11, list("Overage calendar", "Peak of each of the last 90 license days as a share of the entitlement, SMP or PMP, whichever is fuller; the fullest of the pools chosen. Red: a day of overage; gray: not known.",
 			sqlTable(`SELECT formatDateTime(toMonday(date), '%d %b') AS week, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][toDayOfWeek(date)] AS day, used
 FROM (SELECT toMonday(toDate($__toTime) - 89) + number AS date FROM numbers(98)) AS calendar
 LEFT JOIN (
@@ -23,7 +23,7 @@ LEFT JOIN (
 ) AS days USING date
 WHERE date <= toDate($__toTime) AND (SELECT count() FROM bridgewatch.license_entitlements WHERE license_pool IN (${license_pool:singlequote})) > 0
 ORDER BY date`)).
-			Unit(ratio).Decimals(0).Thresholds(full.builder()).ColorScheme(colorMode(dashboard.FieldColorModeIdThresholds)).
+			Unit(ratio).Decimals(0).Thresholds(full.orUnknown().builder()).ColorScheme(colorMode(dashboard.FieldColorModeIdThresholds)).
 			WithTransformation(dashboard.DataTransformerConfig{Id: "groupingToMatrix", Options: map[string]any{"columnField": "week", "rowField": "day", "valueField": "used", "emptyValue": "null"}}).
 			OverrideByRegexp(`^\d\d \w+$`, wide(64, cell("color-background"), property("custom.align", "center"))).
 			OverrideByRegexp(`^day.week$`, wide(90, property("displayName", "Week of")))},

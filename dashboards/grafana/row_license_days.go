@@ -1,7 +1,8 @@
 package grafana
 
 // licenseDays is a SQL query of the license days of the pools chosen, from some days before the end of the time range to its end: our own peaks from license
-// intervals, the servers' from their snapshots, and the entitlement. A day before the first meeting that we know has no row.
+// intervals, the servers' from their snapshots, and the entitlement. A day before the first meeting that we know has no row, and a pool of which a cluster
+// is still to be computed has none.
 //
 // Intervals are summed as they begin and end, with what holds at each midnight of the pool; both of the midnights that a change of the clocks may mean are looked at.
 func licenseDays(days string) string {
@@ -9,7 +10,8 @@ func licenseDays(days string) string {
 		return `zone_offset[greatest(1, arrayLastIndex(since -> toUnixTimestamp(since) <= ` + unix + `, zone_from))]`
 	}
 	const pools = `(SELECT license_pool, arrayJoin(any(cms_clusters)) AS cms_cluster, any(zone_from) AS zone_from, any(zone_offset) AS zone_offset
-            FROM bridgewatch.license_entitlements WHERE license_pool IN (${license_pool:singlequote}) GROUP BY license_pool)`
+            FROM bridgewatch.license_entitlements WHERE license_pool IN (${license_pool:singlequote})
+                AND hasAll((SELECT groupArray(cms_cluster) FROM bridgewatch.license_units_data WHERE start_day = toDate(0)), cms_clusters) GROUP BY license_pool)`
 	return `(
     SELECT own.license_pool AS license_pool, own.day AS day, own.smp_sixths AS smp_sixths, own.pmp AS pmp, own.recording AS recording,
         r.smp_counted AS smp_reported, r.recording_counted AS recording_reported, r.pmp_assigned AS pmp_assigned,
