@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,9 +18,12 @@ import (
 
 // APIStats says how a bridge's API was used.
 type APIStats struct {
-	MaxInFlight  int            // most requests under way at once
-	Requests     map[string]int // by method and path, ids as {id}: "GET /system/status"
-	Users        map[string]int // by user name of accepted requests
+	MaxInFlight int            // most requests under way at once
+	Requests    map[string]int // by method and path, ids as {id}: "GET /system/status"
+	Users       map[string]int // by user name of accepted requests
+	// Turns is how often an accepted request came from another user than the one before it, and LastBy when each user asked last.
+	Turns        int
+	LastBy       map[string]time.Time
 	Unauthorized int
 	Writes       int // accepted requests other than GET, tokens for events aside
 }
@@ -27,6 +31,7 @@ type APIStats struct {
 type apiStats struct {
 	mu       sync.Mutex
 	inFlight int
+	lastUser string
 	APIStats
 }
 
@@ -35,7 +40,7 @@ func (b *Bridge) APIStats() APIStats {
 	b.stats.mu.Lock()
 	defer b.stats.mu.Unlock()
 	s := b.stats.APIStats
-	s.Requests, s.Users = maps.Clone(s.Requests), maps.Clone(s.Users)
+	s.Requests, s.Users, s.LastBy = maps.Clone(s.Requests), maps.Clone(s.Users), maps.Clone(s.LastBy)
 	return s
 }
 
@@ -61,9 +66,14 @@ func (s *apiStats) count(method string, path []string, user string) {
 		return
 	}
 	if s.Requests == nil {
-		s.Requests, s.Users = make(map[string]int), make(map[string]int)
+		s.Requests, s.Users, s.LastBy = make(map[string]int), make(map[string]int), make(map[string]time.Time)
 	}
 	s.Users[user]++
+	s.LastBy[user] = time.Now()
+	if s.lastUser != "" && s.lastUser != user {
+		s.Turns++
+	}
+	s.lastUser = user
 	name := method + " "
 	for _, p := range path {
 		if _, err := story.ParseGUID(p); err == nil {
@@ -75,6 +85,10 @@ func (s *apiStats) count(method string, path []string, user string) {
 	if method != http.MethodGet && name != "POST /authtokens" {
 		s.Writes++
 	}
+}
+
+func (b *Bridge) knows(user string) bool {
+	return user == b.Username || slices.Contains(b.cluster.sim.cfg.MoreUsers, user)
 }
 
 // handle is one request to the Web Admin port: API or events.
@@ -98,7 +112,7 @@ func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	path := strings.FieldsFunc(strings.ToLower(r.URL.Path), func(c rune) bool { return c == '/' })
 	user, password, _ := r.BasicAuth()
-	if subtle.ConstantTimeCompare([]byte(user), []byte(b.Username))&subtle.ConstantTimeCompare([]byte(password), []byte(b.Password)) != 1 {
+	if !b.knows(user) || subtle.ConstantTimeCompare([]byte(password), []byte(b.Password)) != 1 {
 		b.stats.count(r.Method, path, "")
 		w.Header().Set("WWW-Authenticate", `Basic realm="acano"`)
 		w.WriteHeader(http.StatusUnauthorized)
