@@ -70,8 +70,12 @@ prove-alerts: ## faults and ordinary days against the alert rules (a few minutes
 prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager (nine minutes)
 	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run TestAlertsLive -v
 
+.PHONY: prove-heartbeat
+prove-heartbeat: engine ## receiver, broker, writer and engine stopped one by one: the heartbeat's age tells within a minute (four minutes)
+	BRIDGEWATCH_PROVE_HEARTBEAT=1 $(GO) test ./internal/app -count=1 -timeout 15m -run TestHeartbeatOfStages -v
+
 .PHONY: check-dashboards
-check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
+check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; seven minutes)
 	./dashboards/grafana/check.sh
 
 SCALE_LEGS ?= 100000000

@@ -14,6 +14,9 @@ import (
 type Store interface {
 	Calls(ctx context.Context, f storage.CallFilter) ([]storage.Call, *storage.Cursor, error)
 	Call(ctx context.Context, id uuid.UUID) (storage.Call, bool, error)
+	CallsAt(ctx context.Context, f storage.CallFilter) ([]storage.Call, *storage.Cursor, error)
+	CallsByID(ctx context.Context, since time.Time, ids []uuid.UUID) (map[uuid.UUID]storage.Call, error)
+	PresencesAt(ctx context.Context, at time.Time, calls []storage.Call) (map[uuid.UUID][]storage.Presence, error)
 	Legs(ctx context.Context, f storage.LegFilter) ([]storage.Leg, *storage.Cursor, error)
 	Meetings(ctx context.Context, f storage.MeetingFilter) ([]storage.MeetingSummary, *storage.Cursor, error)
 	Meeting(ctx context.Context, correlator uuid.UUID) (storage.Meeting, bool, error)
@@ -56,8 +59,8 @@ type callsParams struct {
 	Bridge  string    `query:"bridge" description:"Name of the Call Bridge"`
 	Cluster string    `query:"cluster" description:"Name of the cluster"`
 	Space   uuid.UUID `query:"space" format:"uuid" description:"Id of the space"`
-	Active  bool      `query:"active" description:"Only calls that are going on"`
-	At      time.Time `query:"at" description:"Calls that were going on at this time; replaces from and to"`
+	Active  bool      `query:"active" description:"Calls that are going on, with who is in them; replaces from and to"`
+	At      time.Time `query:"at" description:"Calls that were going on at this time, with who was in them and on which bridge; replaces from and to"`
 	Limit   int       `query:"limit" description:"Most items, up to 1000; 100 when left out"`
 	After   string    `query:"after" description:"Cursor: next of the page before"`
 }
@@ -105,7 +108,7 @@ type callAnswer struct {
 // routes is the table of the API.
 func (s *Server) routes() []route {
 	return []route{
-		{"/calls", "Calls, newest first", callsParams{}, list[storage.Call]{}, func(ctx context.Context, store Store, p any) (any, error) {
+		{"/calls", "Calls, newest first", callsParams{}, list[callItem]{}, func(ctx context.Context, store Store, p any) (any, error) {
 			q := p.(*callsParams)
 			after, limit, err := pageOf(q.After, q.Limit)
 			if err != nil {
@@ -115,15 +118,30 @@ func (s *Server) routes() []route {
 			if err != nil {
 				return nil, err
 			}
-			if q.Active || !q.At.IsZero() {
-				period = storage.Period{}
+			f := storage.CallFilter{Period: period, At: q.At, Active: q.Active, Text: q.Q, Bridge: q.Bridge, Cluster: q.Cluster, Space: q.Space, After: after, Limit: limit}
+			var items []callItem
+			var next *storage.Cursor
+			switch {
+			case q.Active && !q.At.IsZero():
+				return nil, badRequest("parameters %q and %q exclude each other", "active", "at")
+			case q.Active:
+				f.Period, period = storage.Period{}, storage.Period{}
+				items, next, err = activeCalls(ctx, store, s.deps.Live, f)
+			case !q.At.IsZero():
+				f.Period, period = storage.Period{}, storage.Period{}
+				items, next, err = callsAt(ctx, store, f)
+			default:
+				var calls []storage.Call
+				calls, next, err = store.Calls(ctx, f)
+				items = make([]callItem, len(calls))
+				for i, c := range calls {
+					items[i].Call = c
+				}
 			}
-			calls, next, err := store.Calls(ctx, storage.CallFilter{Period: period, At: q.At, Active: q.Active, Text: q.Q,
-				Bridge: q.Bridge, Cluster: q.Cluster, Space: q.Space, After: after, Limit: limit})
 			if err != nil {
 				return nil, err
 			}
-			return withCompleteness(ctx, store, period, calls, next)
+			return withCompleteness(ctx, store, period, items, next)
 		}},
 		{"/calls/{id}", "One call and its legs", idParams{}, callAnswer{}, func(ctx context.Context, store Store, p any) (any, error) {
 			id := p.(*idParams).ID

@@ -28,6 +28,8 @@ type Config struct {
 type Deps struct {
 	// Store answers the queries of the API; it gives nil for as long as the store cannot be reached.
 	Store func() Store
+	// Live is the picture that events give of this moment; nil where they are not followed.
+	Live Live
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Runbooks serves /runbooks/.

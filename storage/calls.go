@@ -116,8 +116,10 @@ type CallFilter struct {
 	Bridge  string
 	Cluster string
 	Space   uuid.UUID
-	After   *Cursor
-	Limit   int
+	// Except leaves out the calls of bridges, each by its cluster and name.
+	Except [][2]string
+	After  *Cursor
+	Limit  int
 }
 
 // Calls lists calls, newest first, and the cursor of the next page, nil on the last.
@@ -137,6 +139,10 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 	equal(c, "cms_cluster", "cluster", f.Cluster)
 	if f.Space != uuid.Nil {
 		c.add("space_id = {space:UUID}", "space", f.Space.String())
+	}
+	for i, bridge := range f.Except {
+		cluster, name := fmt.Sprintf("except_cluster%d", i), fmt.Sprintf("except_bridge%d", i)
+		c.add(fmt.Sprintf("NOT (cms_cluster = {%s:String} AND call_bridge = {%s:String})", cluster, name), cluster, bridge[0], name, bridge[1])
 	}
 	position := func(c Call) Cursor { return Cursor{c.Start, c.ID} }
 	if f.Active || !f.At.IsZero() {

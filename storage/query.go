@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -63,6 +65,14 @@ func (c *conditions) where() string {
 	return "WHERE " + strings.Join(c.clauses, " AND ")
 }
 
+// having is the clauses as a condition on groups.
+func (c *conditions) having() string {
+	if len(c.clauses) == 0 {
+		return ""
+	}
+	return "HAVING " + strings.Join(c.clauses, " AND ")
+}
+
 // within attaches the parameters to ctx.
 func (c *conditions) within(ctx context.Context) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithParameters(c.params), clickhouse.WithSettings(settings))
@@ -78,6 +88,11 @@ func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.0
 type Cursor struct {
 	Start time.Time `json:"s"`
 	ID    uuid.UUID `json:"i"`
+}
+
+// Compare orders positions as the store does: by start, then by the second half of the id, then by the first.
+func (c Cursor) Compare(other Cursor) int {
+	return cmp.Or(c.Start.Compare(other.Start), bytes.Compare(c.ID[8:], other.ID[8:]), bytes.Compare(c.ID[:8], other.ID[:8]))
 }
 
 // ErrCursor is returned for a cursor that this version did not write.

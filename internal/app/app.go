@@ -33,6 +33,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector/certs"
 	"github.com/bridgewatch/bridgewatch/collector/poller"
 	"github.com/bridgewatch/bridgewatch/collector/syslog"
+	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
 	"github.com/bridgewatch/bridgewatch/storage"
@@ -98,10 +99,12 @@ type App struct {
 	receiver *receiver.Receiver // nil without the role
 	http     net.Listener       // open from the start of Run; nil without an address
 
-	poller  atomic.Pointer[poller.Poller] // nil where this instance does not poll
-	store   atomic.Pointer[storage.Queries]
-	stored  chan struct{} // closed once the store can be used
-	started chan struct{} // closed once everything runs
+	lanes      poller.Lanes                          // of the requests of pollers and subscribers
+	poller     atomic.Pointer[poller.Poller]         // nil where this instance does not poll
+	subscriber atomic.Pointer[subscriber.Subscriber] // nil where this instance does not follow events
+	store      atomic.Pointer[storage.Queries]
+	stored     chan struct{} // closed once the store can be used
+	started    chan struct{} // closed once everything runs
 
 	mu   sync.Mutex
 	conn driver.Conn
@@ -244,10 +247,13 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{name: "talk", run: a.runTalk})
 	}
 	if a.has(Collect) {
-		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers}, component{name: "pools", run: a.runPools})
 		if a.options.Config.Syslog.Listen != "" {
 			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
 		}
+	}
+	if a.has(Subscribe) && a.options.Config.Events.Enabled {
+		sources.components = append(sources.components, component{name: "events", run: a.runSubscribers})
 	}
 	return []stage{web, servers, stores, sources}
 }
@@ -330,11 +336,11 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 // runPollers polls the bridges of every cluster that is ours until ctx ends. Where this instance has the store, what an earlier run stored is remembered.
 func (a *App) runPollers(ctx context.Context) error {
 	p, err := poller.New(pollerConfig(a.options.Config), poller.Deps{
-		Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
+		Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry, Lanes: &a.lanes})
 	if err != nil {
 		return err
 	}
-	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
+	probes, err := certs.New(probeConfig(a.options.Config), certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -422,7 +428,7 @@ func toOurselves(address net.Addr) string {
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
 	cfg.Listen = a.options.Config.Syslog.Listen
-	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
+	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
 	}
@@ -438,6 +444,7 @@ func (a *App) apiServer() *api.Server {
 			}
 			return nil
 		},
+		Live:      liveCalls{a},
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
 		Runbooks:  alerts.RunbookHandler(),
 		Readiness: a.readiness,

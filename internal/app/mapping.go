@@ -9,6 +9,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
 	"github.com/bridgewatch/bridgewatch/collector/poller"
+	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/engine"
@@ -92,6 +93,12 @@ func pollerConfig(c config.Config) poller.Config {
 	return out
 }
 
+func subscriberConfig(c config.Config) subscriber.Config {
+	out := subscriber.DefaultConfig()
+	out.Protocol.Ceiling = c.Events.Ceiling
+	return out
+}
+
 func inventory(c config.Config) (collector.Inventory, error) {
 	var out collector.Inventory
 	for _, cluster := range c.Clusters {
@@ -120,7 +127,7 @@ func inventory(c config.Config) (collector.Inventory, error) {
 				Resolution: capacity.Resolution(s.Resolution), Limit: s.Limit})
 		}
 		for _, e := range cluster.Edges {
-			to.Edges = append(to.Edges, capacity.Edge{Name: e.Name, Size: e.Size})
+			to.Edges = append(to.Edges, capacity.Edge{Name: e.Name, Size: e.Size, Nodes: e.Nodes})
 		}
 		out.Clusters = append(out.Clusters, to)
 	}

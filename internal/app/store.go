@@ -101,7 +101,7 @@ type ttl struct {
 func raw(r config.Retention) config.Duration        { return r.Raw }
 func facts(r config.Retention) config.Duration      { return r.Facts }
 func samples(r config.Retention) config.Duration    { return r.Samples }
-func events(r config.Retention) config.Duration     { return r.Events }
+func timelines(r config.Retention) config.Duration  { return r.Events }
 func syslogs(r config.Retention) config.Duration    { return r.Syslog }
 func quarantine(r config.Retention) config.Duration { return r.Quarantine }
 
@@ -126,8 +126,8 @@ var ttls = []ttl{
 	{"certificates_data", "time", samples},
 	{"syslog_data", "received", syslogs},
 	{"syslog_stats_data", "time", samples},
-	{"events_data", "time", events},
-	{"participants_data", "joined", events},
+	{"events_data", "time", timelines},
+	{"participants_data", "joined", timelines},
 }
 
 // applyRetention sets the time to live of the tables where it differs from what is configured, as setting it rewrites data. On a cluster suffix ends the names of

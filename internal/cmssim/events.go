@@ -540,7 +540,7 @@ func (c *eventConn) subscribe(f EventFaults, wanted []wantedSub) error {
 		return err
 	}
 	ceiling := cmp.Or(f.Ceiling, 100)
-	live := c.calls()
+	live := c.b.liveCalls()
 	for i, s := range set {
 		if s.state != "pending" {
 			continue
@@ -578,16 +578,16 @@ type livePerson struct {
 	reason string
 }
 
-// calls takes a picture of the bridge's calls.
-func (c *eventConn) calls() map[story.GUID]*liveCall {
-	st := c.b.state.cluster
+// liveCalls takes a picture of the bridge's calls.
+func (b *Bridge) liveCalls() map[story.GUID]*liveCall {
+	st := b.state.cluster
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	garbage := c.b.faults.get().Events.GarbageMoved
-	all := make(map[story.GUID]*liveCall, len(c.b.state.calls))
-	for number, call := range c.b.state.calls {
+	garbage := b.faults.get().Events.GarbageMoved
+	all := make(map[story.GUID]*liveCall, len(b.state.calls))
+	for number, call := range b.state.calls {
 		m := call.meeting
-		local, remote := m.participants(c.b.state)
+		local, remote := m.participants(b.state)
 		recorded, streamed := false, false
 		for _, o := range m.calls {
 			recorded = recorded || o.recordings > 0
@@ -668,7 +668,7 @@ func (c *eventConn) update(f EventFaults) error {
 		return c.chat(f)
 	}
 	c.dirty, c.version, c.decade = false, version, decade
-	live := c.calls()
+	live := c.b.liveCalls()
 	var list *subscription
 	if s := c.sorted("calls"); len(s) > 0 && s[0].state == "active" {
 		list = s[0]

@@ -138,6 +138,39 @@ func (s *Sim) Meetings() []MeetingTruth {
 	return all
 }
 
+// EventTruth is a call as a subscriber should see it once all is told: the elements of its callInfo, and by participant those of its roster.
+type EventTruth struct {
+	ID     string
+	Info   map[string]any
+	Roster map[string]map[string]any
+}
+
+// EventTruth returns what the bridge's events interface has to tell of this moment. activeSpeaker is left out, as each connection hears its own chatter.
+func (b *Bridge) EventTruth() []EventTruth {
+	var all []EventTruth
+	for id, call := range b.liveCalls() {
+		t := EventTruth{ID: id.String(), Info: call.info().plain(), Roster: make(map[string]map[string]any)}
+		for _, p := range call.people {
+			if !p.left {
+				elements := p.object.plain()
+				delete(elements, "activeSpeaker")
+				t.Roster[p.id.String()] = elements
+			}
+		}
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b EventTruth) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+func (o object) plain() map[string]any {
+	m := make(map[string]any, len(o))
+	for _, member := range o {
+		m[member.key] = member.value
+	}
+	return m
+}
+
 // World is what stands still behind the story.
 func (s *Sim) World() *story.World { return s.world }
 

@@ -242,7 +242,7 @@ type Bridge struct {
 	CDRToken Secret `yaml:"cdr_token"`
 	// File that holds the token.
 	CDRTokenFile string `yaml:"cdr_token_file"`
-	// Networks its CDRs and syslog may come from. Empty: anywhere.
+	// Networks its CDRs and syslog may come from. Empty: CDRs from anywhere, syslog from this machine only.
 	AllowedSources []netip.Prefix `yaml:"allowed_sources"`
 	// Platform in the capacity catalogue, for example cms2000-m5v2, or vm-16 for a virtual machine of 16 vCPUs. Empty: unknown.
 	Platform string `yaml:"platform"`
@@ -292,12 +292,14 @@ type Streamer struct {
 	Limit int `yaml:"limit"`
 }
 
-// Edge is a Meeting Server edge or an Expressway pair.
+// Edge is a Meeting Server edge or a cluster of Expressway pairs.
 type Edge struct {
 	// Name, as it stands in metrics.
 	Name string `yaml:"name"`
-	// Size in the capacity catalogue: small or large for a Meeting Server edge.
+	// small or large for a Meeting Server edge; expressway-ce1200, expressway-large or expressway-medium for Expressways.
 	Size string `yaml:"size"`
+	// Nodes of an Expressway cluster, 1 to 6, of which four add capacity. 0: one.
+	Nodes int `yaml:"nodes"`
 }
 
 const day = Duration(24 * time.Hour)
