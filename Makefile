@@ -98,3 +98,7 @@ bench-collector: build ## 24 bridges polled by a collector alone: processor, mem
 .PHONY: check-packaging
 check-packaging: ## compose file, Dockerfile, provisioning, unit and samples against their schemas and tools
 	cd packaging/verify && $(GO) test -count=1 ./...
+
+.PHONY: e2e-external
+e2e-external: engine ## slim instances on external servers: killed ten times under load; three NATS servers lost one by one (twelve minutes)
+	BRIDGEWATCH_E2E_ROUNDS=10 $(GO) test ./internal/app -count=1 -timeout 40m -run 'TestInstanceKilled|TestBrokersLost' -v

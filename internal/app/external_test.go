@@ -265,25 +265,19 @@ func (e *external) settled(limit time.Duration) driver.Conn {
 	return conn
 }
 
-// rounds is how often an instance is killed: once in an ordinary run, ten times by make e2e-external.
+// externalRounds is how often an instance is killed; make e2e-external says ten times.
 func externalRounds(t *testing.T) int {
 	t.Helper()
-	if text := os.Getenv("BRIDGEWATCH_E2E_ROUNDS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("BRIDGEWATCH_E2E_ROUNDS: %v", err)
-		}
-		return n
+	n, err := strconv.Atoi(os.Getenv("BRIDGEWATCH_E2E_ROUNDS"))
+	if err != nil || n < 1 {
+		t.Skip("takes minutes: set BRIDGEWATCH_E2E_ROUNDS to a number, or run make e2e-external")
 	}
-	return 1
+	return n
 }
 
 // TestInstanceKilled: two instances share two clusters on one NATS server and one ClickHouse. One after the other is killed with SIGKILL under load: the other asks
 // its bridges within 30 s, no record is lost or stored twice, and no bridge is ever polled, or subscribed to, by both.
 func TestInstanceKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts and kills whole processes")
-	}
 	rounds := externalRounds(t)
 	const speed, takeover, perRound = 20, 30 * time.Second, 50 * time.Second
 	story := time.Duration(rounds) * perRound * speed
@@ -345,9 +339,11 @@ func TestInstanceKilled(t *testing.T) {
 	e.compare(conn)
 	for _, b := range e.sim.Bridges() {
 		// A bridge changes hands at most twice a round: to the survivor, and to the instance that came back.
-		if s := b.APIStats(); s.MaxInFlight > 1 || s.Turns > 2*rounds {
-			t.Errorf("%s: %d requests at once, %d times another instance asked than before; want 1 and at most %d", b.Name, s.MaxInFlight, s.Turns, 2*rounds)
+		s := b.APIStats()
+		if s.MaxUsers != 1 || s.Turns > 2*rounds {
+			t.Errorf("%s: %d instances asked at once, %d times another one than before; want 1 and at most %d", b.Name, s.MaxUsers, s.Turns, 2*rounds)
 		}
+		t.Logf("%s: asked by turns %d times; most requests at once: %v", b.Name, s.Turns, s.AtMost)
 		if s := b.EventStats(); s.MostOpen > 1 {
 			t.Errorf("%s: %d subscribers at once", b.Name, s.MostOpen)
 		}

@@ -19,6 +19,8 @@ import (
 // APIStats says how a bridge's API was used.
 type APIStats struct {
 	MaxInFlight int            // most requests under way at once
+	AtMost      []string       // those requests: user, method and path
+	MaxUsers    int            // most users with requests under way at once, but for those whose client has gone away
 	Requests    map[string]int // by method and path, ids as {id}: "GET /system/status"
 	Users       map[string]int // by user name of accepted requests
 	// Turns is how often an accepted request came from another user than the one before it, and LastBy when each user asked last.
@@ -30,7 +32,7 @@ type APIStats struct {
 
 type apiStats struct {
 	mu       sync.Mutex
-	inFlight int
+	underWay map[*http.Request]string // by request its user
 	lastUser string
 	APIStats
 }
@@ -44,17 +46,32 @@ func (b *Bridge) APIStats() APIStats {
 	return s
 }
 
-func (s *apiStats) enter() {
+func (s *apiStats) enter(r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inFlight++
-	s.MaxInFlight = max(s.MaxInFlight, s.inFlight)
+	if s.underWay == nil {
+		s.underWay = make(map[*http.Request]string)
+	}
+	user, _, _ := r.BasicAuth()
+	s.underWay[r] = user
+	users := make(map[string]bool)
+	var all []string
+	for r, user := range s.underWay {
+		all = append(all, user+" "+r.Method+" "+r.URL.Path)
+		if r.Context().Err() == nil {
+			users[user] = true
+		}
+	}
+	s.MaxUsers = max(s.MaxUsers, len(users))
+	if len(all) > s.MaxInFlight {
+		s.MaxInFlight, s.AtMost = len(all), all
+	}
 }
 
-func (s *apiStats) leave() {
+func (s *apiStats) leave(r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inFlight--
+	delete(s.underWay, r)
 }
 
 // count books an authenticated request, or with no user one that was refused.
@@ -101,8 +118,8 @@ func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 		b.handleScheduler(w)
 		return
 	}
-	b.stats.enter()
-	defer b.stats.leave()
+	b.stats.enter(r)
+	defer b.stats.leave(r)
 	w.Header().Set("Connection", "close")
 	f := b.faults.get()
 	if f.Hang && !b.outlast(r.Context(), func(f Faults) bool { return f.Hang && !b.stopped() }) {

@@ -859,3 +859,143 @@ COMMENT 'Certificates of TLS end points, as found by probes';
 
 CREATE VIEW IF NOT EXISTS bridgewatch.certificates ON CLUSTER 'bridgewatch' AS
 SELECT * FROM bridgewatch.certificates_data FINAL;
+
+-- 0030_events.sql
+-- +goose Up
+CREATE TABLE IF NOT EXISTS bridgewatch.events_data_local ON CLUSTER 'bridgewatch'
+(
+    time            DateTime64(3, 'UTC')   COMMENT 'When the message was received (UTC); messages carry no time' CODEC(DoubleDelta, ZSTD(1)),
+    sequence        UInt64                 COMMENT 'Tells changes of one instant apart' CODEC(DoubleDelta, ZSTD(1)),
+    cms_cluster     LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
+    call_bridge     LowCardinality(String) COMMENT 'Bridge that told of it',
+    kind            LowCardinality(String) COMMENT 'call_started, call_changed, call_ended, participant_added, participant_joined, participant_changed, participant_left; connected, settled, lost, refused, unsupported: of the connection; witness_differs, witness_agrees: element names the pair, to says what',
+    call_id         UUID                   COMMENT 'Call GUID on that bridge; zero: none' CODEC(ZSTD(1)),
+    call_correlator UUID                   COMMENT 'The meeting; zero: none or not told' CODEC(ZSTD(1)),
+    participant_id  UUID                   COMMENT 'Participant GUID, the same on all bridges; zero: none' CODEC(ZSTD(1)),
+    name            String                 COMMENT 'Name of the participant or the call' CODEC(ZSTD(1)),
+    element         LowCardinality(String) COMMENT 'Element that changed; activeSpeaker is sampled',
+    `from`          String                 COMMENT 'Its value before; empty: not told' CODEC(ZSTD(1)),
+    `to`            String                 COMMENT 'Its value now; empty: unset' CODEC(ZSTD(1)),
+    reason          LowCardinality(String) COMMENT 'Why something ended, in the bridge''s words; unconfirmed, call_gone, deactivated, rest: concluded by us',
+    at_snapshot     UInt8                  COMMENT '1: learnt from a snapshot or over REST, so it happened earlier than time'
+)
+ENGINE = ReplicatedReplacingMergeTree
+PARTITION BY toYYYYMM(time)
+ORDER BY (cms_cluster, call_bridge, time, sequence)
+COMMENT 'Timeline of changes from the events interface';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.events_data ON CLUSTER 'bridgewatch' AS bridgewatch.events_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'events_data_local', cityHash64((cms_cluster, call_bridge, time, sequence)))
+COMMENT 'Timeline of changes from the events interface';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.events ON CLUSTER 'bridgewatch' AS
+SELECT * FROM bridgewatch.events_data FINAL;
+
+CREATE TABLE IF NOT EXISTS bridgewatch.participants_data_local ON CLUSTER 'bridgewatch'
+(
+    cms_cluster     LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
+    call_bridge     LowCardinality(String) COMMENT 'Bridge whose roster listed the participant; rosters list the whole meeting',
+    call_id         UUID                   COMMENT 'Call GUID on that bridge' CODEC(ZSTD(1)),
+    call_correlator UUID                   COMMENT 'The meeting; zero: not told' CODEC(ZSTD(1)),
+    participant_id  UUID                   COMMENT 'Participant GUID, the same on all bridges' CODEC(ZSTD(1)),
+    call_name       String                 COMMENT 'Name of the call' CODEC(ZSTD(1)),
+    name            String                 COMMENT 'Display name, the last that was not empty' CODEC(ZSTD(1)),
+    uri             String                 COMMENT 'Remote address' CODEC(ZSTD(1)),
+    direction       LowCardinality(String) COMMENT 'incoming, outgoing; web app users show as outgoing',
+    client          LowCardinality(String) COMMENT 'sip, webapp, other: a guess',
+    capture         LowCardinality(String) COMMENT 'recorder, streamer; empty: a person',
+    host_bridge     LowCardinality(String) COMMENT 'Bridge that hosts the participant; empty where not known',
+    joined          DateTime64(3, 'UTC')   COMMENT 'When it was first seen connected (UTC)' CODEC(DoubleDelta, ZSTD(1)),
+    at_snapshot     UInt8                  COMMENT '1: it was there when we began to look, so it joined earlier than joined',
+    `left`          Nullable(DateTime64(3, 'UTC')) COMMENT 'When the roster dropped it (UTC); NULL: not told' CODEC(DoubleDelta, ZSTD(1)),
+    seen            DateTime64(3, 'UTC')   COMMENT 'Last time it was known to be there (UTC)' CODEC(DoubleDelta, ZSTD(1)),
+    reason          LowCardinality(String) COMMENT 'Why it left, in the bridge''s words; unconfirmed, call_gone, rest: concluded by us',
+    version         UInt64                 COMMENT 'Time of writing, microseconds; the highest stands' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplicatedReplacingMergeTree(version)
+PARTITION BY toYYYYMM(joined)
+ORDER BY (cms_cluster, call_bridge, call_id, participant_id, joined)
+COMMENT 'Stays of participants in calls, as rosters told them';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.participants_data ON CLUSTER 'bridgewatch' AS bridgewatch.participants_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'participants_data_local', cityHash64((cms_cluster, call_bridge, call_id, participant_id, joined)))
+COMMENT 'Stays of participants in calls, as rosters told them';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.participants ON CLUSTER 'bridgewatch' AS
+SELECT * FROM bridgewatch.participants_data FINAL;
+
+CREATE VIEW IF NOT EXISTS bridgewatch.participant_legs ON CLUSTER 'bridgewatch' AS
+SELECT p.cms_cluster AS cms_cluster, p.call_bridge AS call_bridge, p.call_id AS call_id, p.call_correlator AS call_correlator, p.participant_id AS participant_id,
+    p.name AS name, p.uri AS uri, p.joined AS joined, p.left AS left, l.id AS leg_id, l.start AS leg_start, l.end AS leg_end, l.end_reason AS leg_end_reason
+FROM bridgewatch.participants AS p
+INNER JOIN bridgewatch.call_legs AS l ON l.call_id = p.call_id AND if(l.group_id = toUUID('00000000-0000-0000-0000-000000000000'), l.id, l.group_id) = p.participant_id
+WHERE l.start <= ifNull(p.left, p.seen) AND (l.end IS NULL OR l.end >= p.joined);
+
+-- 0040_entitlements.sql
+-- +goose Up
+CREATE TABLE IF NOT EXISTS bridgewatch.license_entitlements_data_local ON CLUSTER 'bridgewatch'
+(
+    license_pool LowCardinality(String) COMMENT 'Pool, as named in the configuration',
+    valid_from   Date                   COMMENT 'First license day of the entry; the first day of time where the pool has no entries',
+    pmp          Nullable(Int64)        COMMENT 'Personal licenses; NULL: not known',
+    smp          Nullable(Int64)        COMMENT 'Shared licenses; NULL: not known',
+    recording    Nullable(Int64)        COMMENT 'Recording licenses, for recordings and streams; NULL: not known',
+    day_boundary LowCardinality(String) COMMENT 'Time zone of the pool''s license days',
+    zone_from    Array(DateTime('UTC')) COMMENT 'When each of zone_offset began to hold in that zone, ascending; the first holds before, too',
+    zone_offset  Array(Int32)           COMMENT 'Seconds east of UTC. SQL takes no time zone from a column',
+    pmp_compares LowCardinality(String) COMMENT 'What PMP compliance compares: assigned or in_use',
+    cms_clusters Array(LowCardinality(String)) COMMENT 'Clusters that use the pool',
+    written      DateTime64(3, 'UTC')   COMMENT 'When the configuration with this entry was told; rows told together make up the pool'
+)
+ENGINE = ReplicatedReplacingMergeTree(written)
+ORDER BY (license_pool, valid_from)
+COMMENT 'Entitlements of license pools, from the configuration';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_entitlements_data ON CLUSTER 'bridgewatch' AS bridgewatch.license_entitlements_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'license_entitlements_data_local', cityHash64((license_pool, valid_from)))
+COMMENT 'Entitlements of license pools, from the configuration';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.license_entitlements ON CLUSTER 'bridgewatch' AS
+SELECT license_pool, valid_from,
+    leadInFrame(toNullable(valid_from)) OVER (PARTITION BY license_pool ORDER BY valid_from ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS valid_to,
+    pmp, smp, recording, day_boundary, zone_from, zone_offset, pmp_compares, cms_clusters
+FROM bridgewatch.license_entitlements_data FINAL
+WHERE (license_pool, written) IN (SELECT license_pool, max(written) FROM bridgewatch.license_entitlements_data GROUP BY license_pool);
+
+CREATE VIEW IF NOT EXISTS bridgewatch.license_days_reported ON CLUSTER 'bridgewatch' AS
+SELECT d.license_pool AS license_pool, d.day AS day, d.smp_sixths AS smp_peak_sixths, d.pmp AS pmp_peak, d.assigned AS pmp_assigned, d.recording AS recording_peak,
+    if(e.pmp_compares = 'in_use', toNullable(pmp_peak), pmp_assigned) AS pmp_compared,
+    e.smp AS smp_entitled, e.pmp AS pmp_entitled, e.recording AS recording_entitled,
+    CAST(smp_peak_sixths > 6 * smp_entitled, 'Nullable(Bool)') AS smp_over,
+    CAST(pmp_compared > pmp_entitled, 'Nullable(Bool)') AS pmp_over,
+    CAST(smp_over OR pmp_over, 'Nullable(Bool)') AS overage
+FROM
+(
+    SELECT license_pool, toDate(toDateTime(bin * 300 + zone_offset[greatest(1, arrayLastIndex(since -> toUnixTimestamp(since) <= bin * 300, zone_from))], 'UTC')) AS day,
+        max(smp_sixths) AS smp_sixths, max(pmp) AS pmp, max(assigned) AS assigned, max(recording) AS recording
+    FROM
+    (
+        SELECT license_pool, bin, intDiv(sum(smp) + 500, 1000) AS smp_sixths, intDiv(sum(pmp) + 500, 1000) AS pmp,
+            if(countIf(assigned IS NULL) > 0, NULL, sum(assigned)) AS assigned,
+            intDiv(sum(rec) + 500, 1000) + intDiv(sum(str) + 500, 1000) AS recording
+        FROM
+        (
+            SELECT license_pool, cms_cluster, bin, sum(smp) AS smp, sum(pmp) AS pmp, sum(rec) AS rec, sum(str) AS str, max(assigned) AS assigned
+            FROM
+            (
+                SELECT p.license_pool AS license_pool, s.cms_cluster AS cms_cluster, s.host_id AS host_id, intDiv(toUnixTimestamp(s.time), 300) AS bin,
+                    max(6 * s.smp_full_thousandths + s.smp_audio_thousandths + s.smp_ptp_thousandths) AS smp, max(s.pmp_thousandths) AS pmp,
+                    max(s.rec_thousandths) AS rec, max(s.str_thousandths) AS str, max(s.pmp_assigned) AS assigned
+                FROM (SELECT * FROM bridgewatch.license_samples_data FINAL) AS s
+                INNER JOIN (SELECT DISTINCT license_pool, arrayJoin(cms_clusters) AS cms_cluster FROM bridgewatch.license_entitlements) AS p ON p.cms_cluster = s.cms_cluster
+                GROUP BY license_pool, cms_cluster, host_id, bin
+            )
+            GROUP BY license_pool, cms_cluster, bin
+        )
+        GROUP BY license_pool, bin
+    ) AS bins
+    INNER JOIN (SELECT license_pool, any(zone_from) AS zone_from, any(zone_offset) AS zone_offset FROM bridgewatch.license_entitlements GROUP BY license_pool) AS zones USING license_pool
+    GROUP BY license_pool, day
+) AS d
+ASOF LEFT JOIN bridgewatch.license_entitlements AS e ON e.license_pool = d.license_pool AND d.day >= e.valid_from
+SETTINGS join_use_nulls = 0;
