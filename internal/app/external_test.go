@@ -194,7 +194,11 @@ func (e *external) instance(name string, replicas int) *instance {
 			t.Fatal(err)
 		}
 	}
-	i.process = program(t, name, func() *exec.Cmd { return exec.Command(e.program, "serve", "-c", path) })
+	binary := e.program
+	if old := os.Getenv("BRIDGEWATCH_E2E_OLD"); old != "" && name == "one" { // an earlier version beside this one, as during an upgrade
+		binary = old
+	}
+	i.process = program(t, name, func() *exec.Cmd { return exec.Command(binary, "serve", "-c", path) })
 	return i
 }
 
