@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -305,7 +307,24 @@ func TestInstanceKilled(t *testing.T) {
 	}
 	waitFor(t, 2*time.Minute, shared)
 	e.sim.StartStory()
-	time.Sleep(5 * time.Second)
+	ask := e.prometheus(both)
+	whole := func(when string) { // every bridge is shown by one instance, so that sums are right
+		t.Helper()
+		if ask == nil {
+			return
+		}
+		waitFor(t, 2*time.Minute, func() error {
+			for query, want := range map[string]float64{"count(up{job=\"bridgewatch\"} == 1)": 2, "count(cms_call_bridge_up == 1)": 4,
+				"max(count by (cms_cluster, call_bridge) (cms_call_bridge_up))": 1, "count(count by (cms_cluster, call_bridge) (cms_cdr_last_record_timestamp_seconds))": 4,
+				"max(prometheus_notifications_alertmanagers_discovered)": 1} {
+				if got, err := ask(query); err != nil || got != want {
+					return errors.Join(fmt.Errorf("%s: %s = %v, want %v", when, query, got, want), err)
+				}
+			}
+			return nil
+		})
+	}
+	whole("before")
 	var longest time.Duration
 	for round := range rounds {
 		victim, survivor := both[round%2], both[(round+1)%2]
@@ -339,6 +358,7 @@ func TestInstanceKilled(t *testing.T) {
 		waitFor(t, time.Minute, shared)
 		time.Sleep(time.Duration(round*617%3000) * time.Millisecond)
 	}
+	whole("after")
 	conn := e.settled(time.Duration(rounds)*perRound + 3*time.Minute)
 	e.compare(conn)
 	for _, b := range e.sim.Bridges() {
@@ -357,4 +377,64 @@ func TestInstanceKilled(t *testing.T) {
 		t.Errorf("%d of %d samples are there twice: %v", twice, samples, err)
 	}
 	t.Logf("%d rounds, the longest takeover %s", rounds, longest.Round(100*time.Millisecond))
+}
+
+// prometheus runs Prometheus and Alertmanager with the compose project's files, scraping the instances, and returns a function that answers a query with one
+// number. Nil where they are not installed.
+func (e *external) prometheus(instances []*instance) func(query string) (float64, error) {
+	t := e.t
+	t.Helper()
+	for _, name := range []string{"prometheus", "prometheus-alertmanager"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Logf("%s is not installed: metrics are not looked at", name)
+			return nil
+		}
+	}
+	address, manager, dir := freePort(t), freePort(t), filepath.Join(e.dir, "prometheus")
+	project, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(project, "packaging", "compose", "prometheus.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var targets []string
+	for _, i := range instances {
+		targets = append(targets, strconv.Quote(i.http))
+	}
+	conf := strings.NewReplacer(`"bridgewatch:8800"`, strings.Join(targets, ", "), "alertmanager:9093", manager, "localhost:9090", address,
+		"scrape_interval: 15s", "scrape_interval: 2s", "evaluation_interval: 15s", "evaluation_interval: 2s").Replace(string(text))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(project, "alerts", "rules"), filepath.Join(dir, "rules")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.beside("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
+	e.beside("prometheus-alertmanager", "--config.file="+filepath.Join(project, "packaging", "compose", "alertmanager.yml"), "--storage.path="+filepath.Join(dir, "alertmanager"),
+		"--web.listen-address="+manager, "--cluster.listen-address=", "--log.level=error")
+	for _, a := range []string{address, manager} {
+		waitFor(t, time.Minute, func() error { return ready("http://" + a + "/-/ready") })
+	}
+	return func(query string) (float64, error) {
+		answer, err := http.Get("http://" + address + "/api/v1/query?query=" + url.QueryEscape(query))
+		if err != nil {
+			return 0, err
+		}
+		defer answer.Body.Close()
+		var said struct {
+			Data struct {
+				Result []struct{ Value [2]any }
+			}
+			Error string
+		}
+		if err := json.NewDecoder(answer.Body).Decode(&said); err != nil || len(said.Data.Result) != 1 {
+			return 0, errors.Join(fmt.Errorf("%s: %d answers, not one: %s", query, len(said.Data.Result), said.Error), err)
+		}
+		return strconv.ParseFloat(fmt.Sprint(said.Data.Result[0].Value[1]), 64)
+	}
 }
