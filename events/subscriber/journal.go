@@ -27,7 +27,9 @@ type stayKey struct{ call, participant string }
 type stay struct {
 	row   storage.ParticipantStay
 	dirty bool
-	wrote time.Time
+	// call and who are as last told: which bridge hosts somebody may be named only later.
+	call *events.Call
+	who  *events.Participant
 }
 
 func newJournal(s *session) *journal { return &journal{session: s, stays: map[stayKey]*stay{}} }
@@ -74,7 +76,8 @@ func (j *journal) stay(c *events.Change) {
 		if c.Kind == events.CallChanged && (c.Element == "name" || c.Element == "callCorrelator") {
 			for key, s := range j.stays {
 				if key.call == c.Call.ID {
-					s.row.CallName, s.row.CallCorrelator, s.dirty = c.Call.Name, cdr.ParseID(c.Call.Correlator), true
+					s.call, s.dirty = c.Call, true
+					s.row.CallName, s.row.CallCorrelator = c.Call.Name, cdr.ParseID(c.Call.Correlator)
 				}
 			}
 		}
@@ -90,12 +93,14 @@ func (j *journal) stay(c *events.Change) {
 		s.row.AtSnapshot = bit(c.AtSnapshot)
 		j.stays[key] = s
 	}
-	p, at := c.Participant, s.row.AtSnapshot
+	p, before := c.Participant, s.row
+	s.call, s.who = c.Call, p
 	s.row = storage.ParticipantStay{
 		CMSCluster: j.session.cluster, CallBridge: j.session.bridge.Name, CallID: cdr.ParseID(c.Call.ID), CallCorrelator: cdr.ParseID(c.Call.Correlator),
 		ParticipantID: cdr.ParseID(p.ID), CallName: c.Call.Name, Name: p.Name, URI: p.URI, Direction: p.Direction, Client: string(events.ClientOf(p)),
-		Capture: string(events.CaptureOf(p)), HostBridge: j.session.hostOf(c.Call, p), Joined: p.Joined, AtSnapshot: at, Seen: p.Seen,
+		Capture: string(events.CaptureOf(p)), HostBridge: before.HostBridge, Joined: p.Joined, AtSnapshot: before.AtSnapshot, Seen: p.Seen,
 	}
+	j.place(s)
 	switch {
 	case c.Kind == events.ParticipantLeft:
 		left := c.At
@@ -103,8 +108,24 @@ func (j *journal) stay(c *events.Change) {
 		s.row.Version = version(c.At)
 		j.over = append(j.over, s.row)
 		delete(j.stays, key)
-	case c.Kind == events.ParticipantJoined, c.Element == "name", c.Element == "uri", c.Element == "direction", c.Element == "canMove", c.Element == events.ElementHost:
+	case c.Kind == events.ParticipantJoined, c.Element == "name", c.Element == "uri", c.Element == "direction", c.Element == "canMove":
 		s.dirty = true
+	}
+}
+
+// place notes which bridge hosts the participant of a stay, once it is known.
+func (j *journal) place(s *stay) {
+	if host := j.session.hostOf(s.call, s.who); host != "" && host != s.row.HostBridge {
+		s.row.HostBridge, s.dirty = host, true
+	}
+}
+
+// named is told when the names of bridges have changed.
+func (j *journal) named() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.stays {
+		j.place(s)
 	}
 }
 

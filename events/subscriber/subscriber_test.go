@@ -92,7 +92,6 @@ func follow(t *testing.T, sim *cmssim.Sim, cfg Config) *follower {
 	for _, b := range sim.World().Clusters[0].Bridges {
 		names[b.Name] = b.ID.String()
 	}
-	f.live.UpdateCluster("sim", func(s *collector.ClusterState) { s.GUIDs = names })
 	var lanes poller.Lanes
 	sub, err := New(cfg, Deps{Live: f.live, Publisher: f.rows, REST: func(b collector.Bridge) (REST, error) {
 		c, err := poller.NewClient(b, 0)
@@ -115,6 +114,9 @@ func follow(t *testing.T, sim *cmssim.Sim, cfg Config) *follower {
 		}
 	})
 	t.Cleanup(f.stop)
+	// As with a poller, what the bridges are called is learnt while they are followed already.
+	learn := time.AfterFunc(2*time.Second, func() { f.live.UpdateCluster("sim", func(s *collector.ClusterState) { s.GUIDs = names }) })
+	t.Cleanup(func() { learn.Stop() })
 	return f
 }
 
@@ -339,14 +341,22 @@ func TestFollows(t *testing.T) {
 		})
 	}
 
-	// Once it is over, everybody who is there has an open stay, and all stays are of calls that were.
+	// Once it is over, everybody who is there has an open stay, with the bridge that hosts him, and all stays are of calls that were.
 	f.stop()
-	open := map[string]bool{}
+	open, place := map[string]bool{}, map[string]string{}
+	for _, m := range sim.Meetings() {
+		for id, bridge := range m.People {
+			place[id] = bridge
+		}
+	}
 	f.rows.mu.Lock()
 	defer f.rows.mu.Unlock()
 	for _, s := range f.rows.stays {
 		if s.Left == nil {
 			open[s.CallBridge+" "+s.CallID.String()+" "+s.ParticipantID.String()] = true
+			if s.Capture == "" && s.HostBridge != place[s.ParticipantID.String()] {
+				t.Errorf("%s is on %q, in the rows on %q", s.Name, place[s.ParticipantID.String()], s.HostBridge)
+			}
 		}
 		if s.CallCorrelator == uuid.Nil || s.Joined.IsZero() || s.Left != nil && s.Left.Before(s.Joined) {
 			t.Errorf("stay %+v", s)
