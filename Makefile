@@ -15,6 +15,11 @@ help: ## list the targets
 build: ## bin/bridgewatch and bin/cmssim
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
+.PHONY: slim
+slim: ## bin/bridgewatch-slim: static, without the embedded engine, for any base image
+	$(GO) build -trimpath -tags slim -o bin/bridgewatch-slim ./cmd/bridgewatch
+	@$(GO) test ./cmd/bridgewatch -count=1 -run 'TestSlimIsStatic|TestEmbeddedNeedsGlibc'
+
 demo: engine build ## a simulated cluster and the whole pipeline; Ctrl-C stops it
 	@exec ./bin/bridgewatch demo $(DEMO_FLAGS)
 
@@ -65,8 +70,12 @@ prove-alerts: ## faults and ordinary days against the alert rules (a few minutes
 prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager (nine minutes)
 	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run TestAlertsLive -v
 
+.PHONY: prove-heartbeat
+prove-heartbeat: engine ## receiver, broker, writer and engine stopped one by one: the heartbeat's age tells within a minute (four minutes)
+	BRIDGEWATCH_PROVE_HEARTBEAT=1 $(GO) test ./internal/app -count=1 -timeout 15m -run TestHeartbeatOfStages -v
+
 .PHONY: check-dashboards
-check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; four minutes)
+check-dashboards: engine build ## every query of every panel on a demo's data (needs Debian's prometheus; seven minutes)
 	./dashboards/grafana/check.sh
 
 SCALE_LEGS ?= 100000000
@@ -85,3 +94,7 @@ outage: engine ## the engine halted for ten minutes while 300 records a second a
 .PHONY: bench-collector
 bench-collector: build ## 24 bridges polled by a collector alone: processor, memory, requests in flight, scrape (seven minutes)
 	./scripts/bench-collector.sh
+
+.PHONY: check-packaging
+check-packaging: ## compose file, Dockerfile, provisioning, unit and samples against their schemas and tools
+	cd packaging/verify && $(GO) test -count=1 ./...

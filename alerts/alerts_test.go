@@ -286,6 +286,7 @@ func TestMetricsExist(t *testing.T) {
 }
 
 func TestRunbooks(t *testing.T) {
+	rules := allRules(t)
 	names, err := Runbooks()
 	if err != nil {
 		t.Fatal(err)
@@ -306,6 +307,13 @@ func TestRunbooks(t *testing.T) {
 		}
 		if !strings.Contains(text, "```sh\n") {
 			t.Errorf("%s has no command", n)
+		}
+		i := slices.IndexFunc(rules, func(r rule) bool { return r.Alert == n })
+		if i < 0 {
+			continue // TestHouseRules says so
+		}
+		if !strings.Contains(text, "```promql\n"+rules[i].Expr+"\n```") || !strings.Contains(text, " Severity "+rules[i].Labels["severity"]+"; fires after "+rules[i].For) {
+			t.Errorf("%s does not give the rule's expression, severity and time", n)
 		}
 		for _, other := range bareAlert.FindAllString(text, -1) {
 			if _, err := Runbook(other); err != nil {

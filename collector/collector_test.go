@@ -24,10 +24,12 @@ import (
 
 var update = flag.Bool("update-pages", false, "write docs/coverage.md and docs/metrics.md")
 
-const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Metrics of the program itself begin with `bridgewatch_` and stand where they are made.\n\n"
+const metricsHead = "# Metrics\n\nMade from the code (`go generate ./collector`). Those of the program itself: [metrics-program.md](metrics-program.md).\n\n"
+
+const faultsHead = "\n## Faults\n\nAlarms of CMS are shown by `cms_alarm_active`. These are the faults that Bridgewatch finds itself, shown by `cms_fault_active`. Both are intervals in the table\n`alarms`, whose `source` and `subject` are those of this table; `cms` is the source of CMS's own.\n\n"
 
 func TestPagesAreCurrent(t *testing.T) {
-	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage()} {
+	for path, want := range map[string]string{"../docs/coverage.md": CoveragePage(), "../docs/metrics.md": metricsHead + MetricsPage() + faultsHead + FaultsPage()} {
 		if *update {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
@@ -139,7 +141,7 @@ func deployment(now func() time.Time) *Live {
 	var inv Inventory
 	for c := range 2 {
 		cluster := Cluster{Name: fmt.Sprintf("cluster%d", c), LicensePool: "main",
-			Recorders: []capacity.Recorder{{Name: "rec1", VCPUs: 8, Memory: 8 * capacity.GB, Resolution: capacity.Res720}},
+			Recorders: []capacity.Recorder{{Name: "rec1", VCPUs: 8, Memory: 8 * capacity.GB, Resolution: capacity.Res720, Disk: 4000 * capacity.GB}},
 			Streamers: []capacity.Streamer{{Name: "str1", VCPUs: 4, Memory: 8 * capacity.GB, Resolution: capacity.Res720}},
 			Edges:     []capacity.Edge{{Name: "edge1", Size: "large"}}}
 		for b := range 12 {
@@ -164,8 +166,9 @@ func deployment(now func() time.Time) *Live {
 				s.Config = Sample[ClusterConfig]{ClusterConfig{LoadLimit: ptr(int64(120000))}, at, until}
 				s.Alarms = Sample[[]Alarm]{[]Alarm{{Type: ptr("databaseClusternodeOutofSync")}, {Type: ptr("newerThanUs")}}, at, until}
 				s.Calls = Sample[CallSummary]{CallSummary{ByType: map[string]int64{"coSpace": 2}, Total: 2, Correlators: []string{"shared", b.Name},
-					ParticipantsLocal: ptr(int64(7)), RecordingMeetings: []string{"shared", b.Name}, StreamingMeetings: []string{}, LargestMeeting: ptr(int64(4))}, at, until}
-				turn := []TurnState{{"turn1", ptr(true), ptr(7 * time.Millisecond), ptr(int64(3))}, {"turn2", ptr(false), nil, nil}}
+					ParticipantsLocal: ptr(int64(7)), RecordingMeetings: []string{"shared", b.Name}, StreamingMeetings: []string{},
+					UnrecordedMeetings: []string{"shared", "forgotten"}, LargestMeeting: ptr(int64(4))}, at, until}
+				turn := []TurnState{{"turn1", "cms", ptr(true), ptr(7 * time.Millisecond), ptr(int64(3))}, {"turn2", "expressway", ptr(false), nil, nil}}
 				s.TurnServers = Sample[[]TurnState]{append(turn, turn[0]), at, until}
 				s.WebBridges = Sample[[]DeviceState]{[]DeviceState{{"wb1", "success", ptr(true), nil}, {"wb2", "unused", nil, nil}}, at, until}
 				s.Database = Sample[Database]{Database{Nodes: []DatabaseNode{{Hostname: ptr("db1"), Up: ptr(true), SyncBehind: ptr(int64(-1))}, {Hostname: ptr("db2"), Up: ptr(true), SyncBehind: ptr(int64(0))}}}, at, until}
@@ -204,6 +207,8 @@ func TestMetricsOfALargeDeployment(t *testing.T) {
 	l.CountRecord("cluster0", "cb0", "tenthType")
 	l.CountLegEnd("cluster0", "cb0", "remoteTeardown")
 	l.CountRecord("cluster0", "stranger", "callStart")
+	l.CountLegSeconds("cluster0", "cb0", 300, 75.5)
+	l.CountPhoneLeg("cluster0", "cb0", "outgoing")
 	l.SetNextIndex("cluster0", "cb0", 97)
 	expect := func(text string, names ...string) {
 		t.Helper()
@@ -234,6 +239,7 @@ func TestMetricsOfALargeDeployment(t *testing.T) {
 		{13, "cms_meetings", []string{"cluster0"}},
 		{1000, "cms_call_bridge_media_bytes_per_second", []string{"cluster0", "cb0", "audio", "rx"}},
 		// group0 carries 10 to 60 thousand; without the busiest 5 x 120000 less 210000.
+		{1, "cms_call_bridge_group_info", []string{"cluster0", "cb7", "group1"}},
 		{390000, "cms_group_failover_headroom", []string{"cluster0", "group0"}},
 		{0.5, "cms_license_reported_in_use", []string{"cluster0", "main", "pmp"}},
 		{3.83, "cms_license_reported_in_use", []string{"cluster0", "main", "smp"}},
@@ -242,6 +248,13 @@ func TestMetricsOfALargeDeployment(t *testing.T) {
 		// A recorded meeting on twelve bridges is one recording.
 		{13, "cms_recorder_recordings", []string{"cluster0", ""}},
 		{0, "cms_streamer_streams", []string{"cluster0", ""}},
+		// "shared" is recorded by another bridge, "forgotten" by none.
+		{1, "cms_meetings_unrecorded", []string{"cluster0"}},
+		// 4 TB at 1 GB an hour.
+		{4000 * 3600, "cms_recorder_disk_recording_seconds", []string{"cluster0", "rec1"}},
+		{75.5, "cms_call_leg_degraded_seconds_total", []string{"cluster0", "cb0"}},
+		{300, "cms_call_leg_seconds_total", []string{"cluster0", "cb0"}},
+		{1, "cms_call_leg_phone_starts_total", []string{"cluster0", "cb0", "outgoing"}},
 	} {
 		if got := value(c.name, c.labels...); got != c.want {
 			t.Errorf("%s%v = %v, want %v", c.name, c.labels, got, c.want)

@@ -68,7 +68,7 @@ type Bridge struct {
 	Platform string
 	// LoadLimit is the operator's override of the catalogue's load limit, in load units; zero means none.
 	LoadLimit int64
-	// SyslogSources are the networks the bridge's syslog comes from.
+	// SyslogSources are the networks the bridge's syslog comes from; empty means this machine only.
 	SyslogSources []netip.Prefix
 }
 

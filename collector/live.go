@@ -69,15 +69,19 @@ type CallSummary struct {
 	Correlators []string
 	// RecordingMeetings and StreamingMeetings are the correlators of calls that are recorded or streamed now; nil where unknown, empty where none is.
 	RecordingMeetings, StreamingMeetings []string
+	// UnrecordedMeetings are the correlators of calls that are to be recorded and have not been for a while; nil where unknown. Another bridge may record the meeting.
+	UnrecordedMeetings []string
 	// ParticipantsLocal is the sum of numParticipantsLocal; nil where unknown.
 	ParticipantsLocal *int64
-	// LargestMeeting is the largest number of participants, local and remote, of one call; nil where unknown.
-	LargestMeeting *int64
+	// LargestMeeting is the largest number of participants, local and remote, of one call, LargestLocal of those on this bridge; nil where unknown.
+	LargestMeeting, LargestLocal *int64
 }
 
 // TurnState is one TURN server as one bridge sees it: the worst of its hosts.
 type TurnState struct {
-	Name        string
+	Name string
+	// Type as configured in CMS: cms, acano, expressway, lyncEdge, standard; empty where not said.
+	Type        string
 	Reachable   *bool
 	RoundTrip   *time.Duration
 	Allocations *int64
@@ -172,13 +176,19 @@ type counters struct {
 	records       map[string]int64
 	legEnds       map[string]int64
 	qualityAlarms map[string]int64
-	duplicates    int64
-	malformed     int64
-	missing       int64
-	nextIndex     *int64
-	nextHeard     time.Time // when another instance last told nextIndex
-	baseIndex     *int64
-	lastRecord    time.Time
+	legStarts     map[string]int64
+	phoneLegs     map[string]int64 // by direction
+	mix           *window
+	legSeconds    int64
+	// badSeconds is fractional: alarms say how long they held in percent.
+	badSeconds float64
+	duplicates int64
+	malformed  int64
+	missing    int64
+	nextIndex  *int64
+	nextHeard  time.Time // when another instance last told nextIndex
+	baseIndex  *int64
+	lastRecord time.Time
 }
 
 type bridgeEntry struct {
@@ -213,6 +223,8 @@ type Live struct {
 	clusters     map[string]*ClusterState
 	certificates map[string]Sample[CertificateState]
 	pools        map[string]Sample[PoolState]
+	faults       map[faultsKey]map[string]int
+	setups       map[string]*window // by cluster
 }
 
 // NewLive returns the empty state of an inventory. The clock decides when samples are too old to be shown; nil means time.Now.
@@ -227,14 +239,21 @@ func NewLive(inv Inventory, now func() time.Time) *Live {
 		clusters:     make(map[string]*ClusterState),
 		certificates: make(map[string]Sample[CertificateState]),
 		pools:        make(map[string]Sample[PoolState]),
+		faults:       make(map[faultsKey]map[string]int),
+		setups:       make(map[string]*window),
 	}
 	for _, c := range inv.Clusters {
 		l.clusters[c.Name] = &ClusterState{Cluster: c.Name}
+		l.setups[c.Name] = newWindow(time.Second, setupWindow)
 		for _, b := range c.Bridges {
 			l.bridges[bridgeKey{c.Name, b.Name}] = &bridgeEntry{
-				state:    BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
-				counters: counters{records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64)},
-				held:     map[Feed]bool{Polls: true, Events: true, Records: true},
+				state: BridgeState{Cluster: c.Name, Bridge: b.Name, TLSUnverified: strings.HasPrefix(b.URL, "http:") || !b.TLS.Verifies()},
+				counters: counters{
+					records: make(map[string]int64), legEnds: make(map[string]int64), qualityAlarms: make(map[string]int64), legStarts: make(map[string]int64),
+					phoneLegs: make(map[string]int64),
+					mix:       newWindow(time.Minute, mixWindow),
+				},
+				held: map[Feed]bool{Polls: true, Events: true, Records: true},
 			}
 		}
 	}
@@ -364,6 +383,14 @@ func (l *Live) SetEvents(cluster, bridge string, connected bool, lastMessage tim
 	})
 }
 
+// EventsOf returns the state of the events connection to a bridge; known is false where this instance does not have the events of the bridge, or nobody told.
+func (l *Live) EventsOf(cluster, bridge string) (state EventsState, known bool) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		state, known = b.state.Events.Value, b.held[Events] && !b.state.Events.At.IsZero()
+	})
+	return state, known
+}
+
 // SetEventCalls stores the calls as the events tell them. They are shown until validFor has passed.
 func (l *Live) SetEventCalls(cluster, bridge string, calls CallSummary, validFor time.Duration) {
 	now := l.now()
@@ -407,6 +434,19 @@ func (l *Live) CountLegEnd(cluster, bridge, reason string) {
 // CountQualityAlarm counts one quality alarm in a callLegEnd. Unknown types count as Other.
 func (l *Live) CountQualityAlarm(cluster, bridge, alarm string) {
 	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.qualityAlarms[closed(alarm, QualityAlarms())]++ })
+}
+
+// CountLegSeconds counts the life of a call leg that ended and the part of it in which a quality alarm held, both in seconds.
+func (l *Live) CountLegSeconds(cluster, bridge string, whole int64, degraded float64) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.counters.legSeconds += whole
+		b.counters.badSeconds += degraded
+	})
+}
+
+// CountPhoneLeg counts one call leg that began with a telephone number at its far end. Unknown directions count as Other.
+func (l *Live) CountPhoneLeg(cluster, bridge, direction string) {
+	l.bridge(cluster, bridge, func(b *bridgeEntry) { b.counters.phoneLegs[closed(direction, Directions())]++ })
 }
 
 // SetMissing stores how many records of the bridge are missing now, over its sessions.
@@ -488,6 +528,9 @@ func LegEndReasons() []string {
 	}
 }
 
+// Directions are the known directions of a call leg (cms-cdr.md §2.3).
+func Directions() []string { return []string{"incoming", "outgoing"} }
+
 // QualityAlarms are the known quality alarms of a call leg (cms-cdr.md §2.5, cms-api.md §7.2).
 func QualityAlarms() []string { return []string{"packetLoss", "excessiveJitter", "highRoundTripTime"} }
 
@@ -499,6 +542,10 @@ type Snapshot struct {
 	Clusters     []ClusterState
 	Certificates []CertificateState
 	Pools        map[string]PoolState
+	// Faults of a cluster as a whole that have open intervals, by cluster and type; 0 where none is open, absent where nobody looked.
+	Faults map[string]map[string]int
+	// SetupPeaks are the most calls that were set up in one second of the last five minutes, by cluster and kind of client (SetupClients).
+	SetupPeaks map[string]map[string]int64
 }
 
 // BridgeSnapshot is one bridge in a snapshot.
@@ -513,12 +560,19 @@ type BridgeSnapshot struct {
 	// LoadLimit in force, load units; zero with an empty source where unknown.
 	LoadLimit       int64
 	LoadLimitSource capacity.LimitSource
-	// Records, LegEnds and QualityAlarms count by the closed sets; a value without entry is 0.
-	Records, LegEnds, QualityAlarms map[string]int64
-	Duplicates, Malformed, Missing  int64
+	// Records, LegEnds, QualityAlarms, LegStarts and PhoneLegs count by the closed sets; a value without entry is 0.
+	Records, LegEnds, QualityAlarms, LegStarts, PhoneLegs map[string]int64
+	// LegSeconds of the legs that ended, and DegradedSeconds of them in which a quality alarm held.
+	LegSeconds                     int64
+	DegradedSeconds                float64
+	Duplicates, Malformed, Missing int64
+	// Mix of the legs that ended within the last hour, by best quality; nil where none did.
+	Mix capacity.Mix
 	// Behind is the bridge's cdrCorrelatorIndex less the index we expect next; nil where the bridge's is not known.
 	Behind     *int64
 	LastRecord time.Time
+	// Faults is the number of open intervals by type of fault; absent where nobody looked.
+	Faults map[string]int
 }
 
 // Up reports whether the last poll succeeded; known is false before the first.
@@ -529,13 +583,20 @@ func (l *Live) Snapshot() Snapshot {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	snap := Snapshot{At: now, Pools: make(map[string]PoolState)}
+	snap := Snapshot{At: now, Pools: make(map[string]PoolState), Faults: make(map[string]map[string]int), SetupPeaks: make(map[string]map[string]int64)}
 	for _, c := range l.inventory.Clusters {
+		_, snap.SetupPeaks[c.Name] = l.setups[c.Name].sum(now)
 		held := false
 		for _, inv := range c.Bridges {
 			entry := l.bridges[bridgeKey{c.Name, inv.Name}]
 			held = held || entry.held[Polls]
-			snap.Bridges = append(snap.Bridges, entry.snapshot(now, inv))
+			b := entry.snapshot(now, inv)
+			// As with all of syslog: it is told by the instance that the lines come to, whoever polls.
+			b.Faults = l.openFaults(c.Name, inv.Name, SourceSyslog)
+			if entry.held[Polls] {
+				b.Faults = l.openFaults(c.Name, inv.Name, SourceSyslog, SourcePoller)
+			}
+			snap.Bridges = append(snap.Bridges, b)
 		}
 		if !held && len(c.Bridges) > 0 {
 			continue
@@ -551,6 +612,7 @@ func (l *Live) Snapshot() Snapshot {
 			}
 		}
 		snap.Clusters = append(snap.Clusters, cluster)
+		snap.Faults[c.Name] = l.openFaults(c.Name, "", SourcePoller, SourceCerts)
 		for _, endpoint := range c.Certificates {
 			if s := l.certificates[c.Name+"\x00"+endpoint]; s.Known(now) {
 				snap.Certificates = append(snap.Certificates, s.Value)
@@ -569,6 +631,8 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	s := BridgeSnapshot{
 		BridgeState: e.state, Inventory: inv, Held: maps.Clone(e.held),
 		Records: maps.Clone(e.counters.records), LegEnds: maps.Clone(e.counters.legEnds), QualityAlarms: maps.Clone(e.counters.qualityAlarms),
+		LegStarts: maps.Clone(e.counters.legStarts), Mix: e.counters.mix.present(now),
+		PhoneLegs: maps.Clone(e.counters.phoneLegs), LegSeconds: e.counters.legSeconds, DegradedSeconds: e.counters.badSeconds,
 		Duplicates: e.counters.duplicates, Malformed: e.counters.malformed, Missing: e.counters.missing,
 		LastRecord: e.counters.lastRecord,
 	}

@@ -46,30 +46,48 @@ func Families() []Family {
 		{"cms_call_bridge_load_limit_info", Gauge, with("source"), "Always 1; source says where the load limit comes from: bridge, operator or catalogue."},
 		{"cms_call_bridge_new_conference_threshold", Gauge, bridge, "Load above which new conferences are refused or disfavored (loadLimit x newConferenceLoadLimitBasisPoints), in load units."},
 		{"cms_call_bridge_existing_conference_threshold", Gauge, bridge, "Load above which participants of conferences it hosts are refused (loadLimit x existingConferenceLoadLimitBasisPoints), in load units."},
+		{"cms_call_bridge_group_info", Gauge, with("group"), "Always 1; the Call Bridge Group that the bridge is in, empty for none."},
 		{"cms_call_bridge_call_legs", Gauge, bridge, "Call legs now (status/callLegsActive); distribution links are believed to be among them."},
 		{"cms_call_bridge_call_legs_max", Gauge, bridge, "Most call legs at once since the server started (status/callLegsMaxActive)."},
 		{"cms_call_bridge_call_legs_completed_total", Counter, bridge, "Call legs completed since the server started (status/callLegsCompleted)."},
 		{"cms_call_bridge_call_legs_degraded", Gauge, bridge, "Call legs that carry a quality alarm now (callLegs?alarms=all, total)."},
 		{"cms_call_bridge_capacity_calls", Gauge, with("quality"), "Calls of one quality that the platform carries, from the capacity catalogue."},
 		{"cms_call_bridge_room_calls", Gauge, with("quality"), "More calls that fit below the load limit were all of that quality; derived cost model: 2000, 1000, 500, 54.5 load units a leg."},
+		{"cms_call_bridge_room_at_mix_calls", Gauge, with("quality"), "More calls of each quality that fit together below the load limit when they come in the proportions of cms_call_leg_mix; derived cost model."},
+		{"cms_call_leg_mix", Gauge, with("quality"), "Call legs that ended within the last hour, by best video quality of either direction (callLegEnd rxVideo, txVideo); audio where there was none."},
 		{"cms_call_bridge_media_bytes_per_second", Gauge, with("media", "direction"), "Media rate in bytes per second (status/audioBitRate..., videoBitRate..., bit/s on the wire); rx is received by the server."},
 		{"cms_call_bridge_distribution_legs", Gauge, bridge, "Distribution links to other bridges now (syslog STATS sip.peer)."},
 		{"cms_call_bridge_call_legs_per_second", Gauge, bridge, "Call legs set up per second (syslog STATS callLegsPS)."},
+		{"cms_call_leg_starts_total", Counter, with("client"), "Call legs set up (callLegStart), by kind of client; links between bridges are not counted."},
+		{"cms_call_setup_peak_per_second", Gauge, cluster("client"), "Most calls set up over the cluster in any one second of the last five minutes (times of callLegStart), by kind of client: sip (all but the web app) or webapp."},
+		{"cms_call_setup_limit_per_second", Gauge, cluster("client"), "Calls a second that may be set up over the cluster: sip 40, webapp 20; expressway 6 for each configured Expressway cluster, of which webapp calls from outside are a part."},
 		{"cms_call_bridge_tls_unverified", Gauge, bridge, "1 if the configuration tells us not to check the bridge's identity, else 0."},
 		{"cms_group_failover_headroom", Gauge, cluster("group"), "Load units left below the sum of load limits after the group's busiest bridge dies; negative would not fit. Bridges in no group form the group \"\"."},
 		{"cms_group_failover_stranded_participants", Gauge, cluster("group"), "Participants of the group's busiest bridge that could not rejoin were it to die, shared out by load."},
 		{"cms_conferences", Gauge, with("call_type"), "Calls on the bridge now, by call/callType."},
 		{"cms_participants", Gauge, with("client"), "Participants hosted by the bridge now, by kind of client; other where the kind is not known."},
 		{"cms_meetings", Gauge, cluster(), "Distinct meetings (call/callCorrelator) on the cluster's bridges now."},
+		{"cms_meetings_unrecorded", Gauge, cluster(), "Distinct meetings now that are to be recorded (call/recording true) and that no bridge has recorded (call/recordingStatus false) for a minute."},
 		{"cms_conference_participants_max", Gauge, bridge, "Participants, local and remote, of the largest call on the bridge (numParticipantsLocal + numParticipantsRemote)."},
+		{"cms_conference_participants_limit", Gauge, cluster(), "Most participants of one conference over the cluster (2600)."},
+		{"cms_conference_local_participants_max", Gauge, bridge, "Participants on this bridge of the call that has most of them here (numParticipantsLocal)."},
+		{"cms_conference_local_participants_limit", Gauge, bridge, "Most HD participants of one conference on this bridge, from the capacity catalogue."},
+		{"cms_call_bridge_participant_limit", Gauge, bridge, "Participants beyond which new incoming SIP calls are refused (cluster/participantLimit); absent where unset."},
+		{"cms_cluster_hd_calls_limit", Gauge, cluster(), "Most 720p30 calls over a cluster (21000; 16800 where the catalogue has only older platforms for its bridges)."},
 		{"cms_alarm_active", Gauge, with("alarm"), "1 while the bridge reports an alarm of this type (/system/alarms), else 0."},
+		{"cms_fault_active", Gauge, with("fault"), "1 while a fault that Bridgewatch found itself holds (an interval in alarms is open), 0 while it does not; absent where nobody looked. Faults of a cluster have an empty call_bridge."},
 		{"cms_media_modules", Gauge, bridge, "Media modules of the server (syslog, media module status)."},
 		{"cms_media_modules_working", Gauge, bridge, "Media modules that work (syslog, media module status)."},
 		{"cms_recorder_recordings", Gauge, cluster("recorder"), "Recordings now (recorder status/activeRecordings up to 2.9, else calls with recordingStatus true; recorder is empty where it is not known)."},
 		{"cms_recorder_capacity_recordings", Gauge, cluster("recorder"), "Recordings the recorder can make at once, from its configured size."},
+		{"cms_recorder_disk_recording_seconds", Gauge, cluster("recorder"), "Seconds of one recording that the recorder's whole configured disk holds, at its resolution. How full it is, CMS does not tell."},
+		{"cms_recorder_disk_seconds", Gauge, cluster("recorder"), "Seconds that the recorder's whole configured disk lasts at the present number of recordings; absent while nothing is recorded, or where it is not known which recorder does."},
+		{"cms_recorder_disk_low", Gauge, with("recorder"), "1 if the recorder says that it is short of disk (recorder status lowDiskSpace), else 0; absent where unused. Up to 2.9."},
 		{"cms_streamer_streams", Gauge, cluster("streamer"), "Streams now (streamer status/activeStreams up to 2.9, else calls with streamingStatus true; streamer is empty where it is not known)."},
 		{"cms_streamer_capacity_streams", Gauge, cluster("streamer"), "Streams the streamer can make at once, from its configured size."},
-		{"cms_edge_capacity_calls", Gauge, cluster("edge", "quality"), "External web app calls the Edge carries, from the capacity catalogue."},
+		{"cms_edge_capacity_calls", Gauge, cluster("edge", "quality"), "External web app calls the Edge, or the cluster of Expressways, carries, from the capacity catalogue."},
+		{"cms_webapp_external_calls", Gauge, cluster("via"), "Web app calls from outside now, as TURN allocations (numAllocations) on servers of that type, summed over the bridges: edge (types cms, acano) or expressway. One call may hold more than one allocation."},
+		{"cms_webapp_external_capacity_calls", Gauge, cluster("via", "quality"), "External web app calls that all configured Edges, or Expressways, carry together, from the capacity catalogue."},
 		{"cms_turn_server_reachable", Gauge, with("turn_server"), "1 if the bridge reaches the TURN server on all its addresses, else 0."},
 		{"cms_turn_server_round_trip_seconds", Gauge, with("turn_server"), "Round-trip time to the TURN server in seconds (roundTripTimeMs), the longest of its addresses."},
 		{"cms_turn_server_allocations", Gauge, with("turn_server"), "Active TURN allocations (numAllocations), summed over its addresses."},
@@ -100,6 +118,9 @@ func Families() []Family {
 		{"cms_cdr_receiver_registered", Gauge, bridge, "1 if our receiver is in the bridge's table of CDR receivers (/system/cdrReceivers), else 0."},
 		{"cms_call_leg_ends_total", Counter, with("reason"), "Call legs that ended, by callLegEnd/reason."},
 		{"cms_call_leg_quality_alarms_total", Counter, with("alarm"), "Quality alarms in callLegEnd records, by type."},
+		{"cms_call_leg_seconds_total", Counter, bridge, "Seconds that ended call legs lived (callLegEnd/durationSeconds)."},
+		{"cms_call_leg_degraded_seconds_total", Counter, bridge, "Seconds of them in which a quality alarm held (callLegEnd/alarm durationPercentage, the longest alarm of a leg; the whole leg where it is not said)."},
+		{"cms_call_leg_phone_starts_total", Counter, with("direction"), "Call legs that began with a telephone number at the far end (callLegStart/remoteParty), by callLegStart/direction."},
 		{"cms_events_connected", Gauge, bridge, "1 if the events WebSocket to the bridge is connected, else 0."},
 		{"cms_events_last_message_timestamp_seconds", Gauge, bridge, "When the last message came over the events WebSocket, as a Unix time in seconds."},
 	}
@@ -155,6 +176,15 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		e.cluster(c, snap.Clusters[i], bridges)
+		e.limits(c, bridges)
+		e.faults(c.Name, "", snap.Faults[c.Name])
+	}
+	for _, c := range m.live.Inventory().Clusters {
+		if slices.ContainsFunc(snap.Bridges, func(b BridgeSnapshot) bool { return b.Cluster == c.Name && b.Held[Records] }) {
+			for _, kind := range SetupClients() {
+				e.add("cms_call_setup_peak_per_second", float64(snap.SetupPeaks[c.Name][kind]), c.Name, kind)
+			}
+		}
 	}
 	for _, c := range snap.Certificates {
 		if !c.NotAfter.IsZero() {
@@ -265,6 +295,7 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 			e.add("cms_alarm_active", number(active[kind]), c, n, kind)
 		}
 	}
+	e.faults(c, n, b.Faults)
 	e.calls(b)
 	e.devices(b)
 	if !b.MediaModules.At.IsZero() {
@@ -284,6 +315,12 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 		if last := b.Events.Value.LastMessage; !last.IsZero() {
 			e.add("cms_events_last_message_timestamp_seconds", unix(last), c, n)
 		}
+	}
+}
+
+func (e *exposition) faults(cluster, bridge string, open map[string]int) {
+	for kind, n := range open {
+		e.add("cms_fault_active", number(n > 0), cluster, bridge, kind)
 	}
 }
 
@@ -310,9 +347,20 @@ func (e *exposition) load(b BridgeSnapshot) {
 			for _, q := range capacity.Qualities() {
 				e.add("cms_call_bridge_room_calls", float64(capacity.Room(*load, b.LoadLimit, q)), c, n, string(q))
 			}
+			if b.Held[Records] {
+				for q, calls := range capacity.RoomAtMix(*load, b.LoadLimit, b.Mix) {
+					e.add("cms_call_bridge_room_at_mix_calls", float64(calls), c, n, string(q))
+				}
+			}
 		}
 	}
+	if b.Held[Polls] {
+		e.optional("cms_call_bridge_participant_limit", b.Config.Value.ParticipantLimit, c, n)
+	}
 	if platform, err := capacity.Find(b.Inventory.Platform); err == nil {
+		if f := platform.HDPerConference; f != nil {
+			e.add("cms_conference_local_participants_limit", float64(f.Value), c, n)
+		}
 		for _, q := range capacity.Qualities() {
 			if f, printed := platform.Calls[q]; printed {
 				e.add("cms_call_bridge_capacity_calls", float64(f.Value), c, n, string(q))
@@ -333,6 +381,7 @@ func (e *exposition) calls(b BridgeSnapshot) {
 			}
 		}
 		e.optional("cms_conference_participants_max", b.Calls.Value.LargestMeeting, c, n)
+		e.optional("cms_conference_local_participants_max", b.Calls.Value.LargestLocal, c, n)
 	}
 	switch {
 	case !b.Participants.At.IsZero():
@@ -359,6 +408,9 @@ func (e *exposition) devices(b BridgeSnapshot) {
 	}
 	for _, d := range b.Recorders.Value {
 		e.optionalBool("cms_recorder_reachable", d.Reachable, c, n, d.Name)
+		if d.Reachable != nil {
+			e.add("cms_recorder_disk_low", number(d.Status == "lowDiskSpace"), c, n, d.Name)
+		}
 	}
 	for _, d := range b.Streamers.Value {
 		e.optionalBool("cms_streamer_reachable", d.Reachable, c, n, d.Name)
@@ -404,12 +456,23 @@ func (e *exposition) records(b BridgeSnapshot) {
 	for _, kind := range append(RecordTypes(), Other) {
 		e.add("cms_cdr_records_total", float64(b.Records[kind]), c, n, kind)
 	}
+	for _, kind := range Clients() {
+		e.add("cms_call_leg_starts_total", float64(b.LegStarts[kind]), c, n, kind)
+	}
+	for _, q := range capacity.Qualities() {
+		e.add("cms_call_leg_mix", float64(b.Mix[q]), c, n, string(q))
+	}
 	for _, kind := range append(LegEndReasons(), Other) {
 		e.add("cms_call_leg_ends_total", float64(b.LegEnds[kind]), c, n, kind)
 	}
 	for _, kind := range append(QualityAlarms(), Other) {
 		e.add("cms_call_leg_quality_alarms_total", float64(b.QualityAlarms[kind]), c, n, kind)
 	}
+	for _, direction := range append(Directions(), Other) {
+		e.add("cms_call_leg_phone_starts_total", float64(b.PhoneLegs[direction]), c, n, direction)
+	}
+	e.add("cms_call_leg_seconds_total", float64(b.LegSeconds), c, n)
+	e.add("cms_call_leg_degraded_seconds_total", b.DegradedSeconds, c, n)
 	e.add("cms_cdr_duplicates_total", float64(b.Duplicates), c, n)
 	e.add("cms_cdr_malformed_bodies_total", float64(b.Malformed), c, n)
 	e.add("cms_cdr_records_missing", float64(b.Missing), c, n)
@@ -422,6 +485,14 @@ func (e *exposition) cluster(inv Cluster, state ClusterState, bridges []BridgeSn
 	c := inv.Name
 	if meetings, known := Meetings(bridges); known {
 		e.add("cms_meetings", float64(meetings), c)
+	}
+	if meetings, known := Unrecorded(bridges); known {
+		e.add("cms_meetings_unrecorded", float64(meetings), c)
+	}
+	if !state.Groups.At.IsZero() {
+		for _, b := range bridges {
+			e.add("cms_call_bridge_group_info", 1, c, b.Bridge, groupOf(state, b))
+		}
 	}
 	for _, f := range Failover(state, bridges) {
 		if len(f.Unknown) > 0 {
@@ -453,6 +524,37 @@ func Meetings(bridges []BridgeSnapshot) (count int, known bool) {
 	return len(distinct), known
 }
 
+// Unrecorded counts the meetings that are to be recorded while no bridge of the cluster records them; known is false while a bridge has not told its calls.
+func Unrecorded(bridges []BridgeSnapshot) (count int, known bool) {
+	wanted := make(map[string]bool)
+	for _, b := range bridges {
+		if b.Calls.At.IsZero() {
+			continue // a bridge that is down records nothing
+		}
+		if b.Calls.Value.RecordingMeetings == nil || b.Calls.Value.UnrecordedMeetings == nil {
+			return 0, false
+		}
+		known = true
+		for _, id := range b.Calls.Value.UnrecordedMeetings {
+			wanted[id] = true
+		}
+	}
+	for _, b := range bridges {
+		for _, id := range b.Calls.Value.RecordingMeetings {
+			delete(wanted, id)
+		}
+	}
+	return len(wanted), known
+}
+
+// groupOf is the Call Bridge Group of a bridge. The database knows the bridge by its uniqueName, we by its configured name.
+func groupOf(state ClusterState, b BridgeSnapshot) string {
+	if name := b.Config.Value.UniqueName; name != nil {
+		return state.Groups.Value[*name]
+	}
+	return state.Groups.Value[b.Bridge]
+}
+
 // Failover computes the fail-over of the groups of one cluster. While the grouping is not known no group has a figure.
 func Failover(state ClusterState, bridges []BridgeSnapshot) []capacity.Failover {
 	if state.Groups.At.IsZero() {
@@ -461,12 +563,7 @@ func Failover(state ClusterState, bridges []BridgeSnapshot) []capacity.Failover 
 	members := make([]capacity.Member, 0, len(bridges))
 	for _, b := range bridges {
 		up, known := b.Up()
-		m := capacity.Member{Name: b.Bridge, Down: known && !up, Load: b.Load.Value.MediaProcessingLoad}
-		// A bridge is known to the database by its uniqueName, to us by its configured name.
-		m.Group = state.Groups.Value[b.Bridge]
-		if name := b.Config.Value.UniqueName; name != nil {
-			m.Group = state.Groups.Value[*name]
-		}
+		m := capacity.Member{Name: b.Bridge, Group: groupOf(state, b), Down: known && !up, Load: b.Load.Value.MediaProcessingLoad}
 		if b.LoadLimitSource != capacity.Unknown {
 			m.Limit = &b.LoadLimit
 		}
@@ -503,17 +600,13 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 		if s, err := r.Slots(); err == nil {
 			e.add("cms_recorder_capacity_recordings", float64(s.Count), inv.Name, r.Name)
 		}
+		if hours, known := r.DiskHours(r.Disk, 1); known {
+			e.add("cms_recorder_disk_recording_seconds", 3600*hours, inv.Name, r.Name)
+		}
 	}
 	for _, s := range inv.Streamers {
 		if slots, err := s.Slots(); err == nil {
 			e.add("cms_streamer_capacity_streams", float64(slots.Count), inv.Name, s.Name)
-		}
-	}
-	for _, edge := range inv.Edges {
-		if calls, err := edge.Calls(); err == nil {
-			for _, q := range capacity.Qualities() {
-				e.add("cms_edge_capacity_calls", float64(calls[q].Value), inv.Name, edge.Name, string(q))
-			}
 		}
 	}
 	recordings, streams := make(map[string]int64), make(map[string]int64)
@@ -540,6 +633,7 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 	if len(streams) == 0 && known {
 		streams[""] = int64(len(streaming))
 	}
+	e.disks(inv.Name, inv.Recorders, recordings)
 	for name, n := range recordings {
 		e.add("cms_recorder_recordings", float64(n), inv.Name, name)
 	}

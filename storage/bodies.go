@@ -10,6 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/storage/migrations"
 )
 
 // KeptBody is a whole body without its bytes; Reason says why it lies in quarantine, if it does.
@@ -127,8 +129,24 @@ func CountBodies(ctx context.Context, conn driver.Conn, period Period) (n uint64
 
 // ReleaseQuarantined removes a body from quarantine; it still stands among the bodies.
 func ReleaseQuarantined(ctx context.Context, conn driver.Conn, source string, received time.Time, id uuid.UUID) error {
-	if err := conn.Exec(withBody(ctx, source, received, id), "DELETE FROM "+Quarantine.Name+" WHERE "+thatBody); err != nil {
+	table, err := rowsOf(ctx, conn, Quarantine.Name)
+	if err == nil {
+		err = conn.Exec(withBody(ctx, source, received, id), "DELETE FROM "+table+" WHERE "+thatBody)
+	}
+	if err != nil {
 		return fmt.Errorf("release body %s from quarantine: %w", id, err)
 	}
 	return nil
+}
+
+// rowsOf is where the rows of a table lie, for statements that a Distributed table refuses: the table itself, or on a cluster that of each server
+// (migrations.Cluster).
+func rowsOf(ctx context.Context, conn driver.Conn, table string) (string, error) {
+	var cluster string
+	err := conn.QueryRow(clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"table": table})),
+		`SELECT any(extract(engine_full, '^Distributed\\(\'([^\']+)\'')) FROM system.tables WHERE database = currentDatabase() AND name = {table:String}`).Scan(&cluster)
+	if err != nil || cluster == "" {
+		return table, err
+	}
+	return table + migrations.LocalSuffix + " ON CLUSTER '" + cluster + "'", nil
 }

@@ -21,7 +21,7 @@ type Table struct {
 
 // Tables is the closed list of tables that row messages may name; the writer refuses any other.
 func Tables() []Table {
-	return slices.Concat(collectorTables(), eventTables())
+	return slices.Concat(collectorTables(), eventTables(), licensingTables())
 }
 
 // Columns are the columns that a row fills, in the order of the struct's fields.

@@ -74,6 +74,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Connections closed as they came, by reason: total, per_address, address.",
 		}, []string{"reason"}),
 	}
+	// Series that are there from the start let increase() see their first event.
+	for _, reason := range []string{"path", "token", "method", "address"} {
+		m.refused.WithLabelValues(reason)
+	}
+	for _, reason := range []string{"total", "per_address", "address"} {
+		m.connsRefused.WithLabelValues(reason)
+	}
 	if reg != nil {
 		reg.MustRegister(m.posts, m.bytes, m.lastPost, m.seconds, m.refused, m.conns, m.connsRefused)
 	}

@@ -414,6 +414,9 @@ bridgewatch_receiver_bytes_total{call_bridge="cb1",cms_cluster="emea"} 5
 bridgewatch_receiver_bytes_total{call_bridge="cb2",cms_cluster="emea"} 0
 # HELP bridgewatch_receiver_refused_requests_total Requests answered 404, by reason: path, token, method, address.
 # TYPE bridgewatch_receiver_refused_requests_total counter
+bridgewatch_receiver_refused_requests_total{reason="address"} 0
+bridgewatch_receiver_refused_requests_total{reason="method"} 0
+bridgewatch_receiver_refused_requests_total{reason="path"} 0
 bridgewatch_receiver_refused_requests_total{reason="token"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bridgewatch_receiver_bytes_total", "bridgewatch_receiver_refused_requests_total"); err != nil {

@@ -160,9 +160,9 @@ type versionCmd struct{}
 func (versionCmd) Run(std streams) error {
 	fmt.Fprintf(std.out, "bridgewatch %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Fprintf(std.out, "revision    %s\n", setting("vcs.revision"))
-	state := "not installed; run make engine"
-	if path, err := engine.FindLibrary(); err == nil {
-		state = path
+	state, err := engine.FindLibrary()
+	if err != nil {
+		state = err.Error()
 	}
 	fmt.Fprintf(std.out, "engine      libchdb %s (%s)\n", engine.LibraryVersion, state)
 	for _, module := range []string{"github.com/nats-io/nats-server/v2", "github.com/ClickHouse/clickhouse-go/v2"} {
@@ -199,6 +199,17 @@ func moduleVersion(path string) string {
 		}
 	}
 	return "unknown"
+}
+
+// healthyCmd is a container's health check.
+type healthyCmd struct{ configFlag }
+
+func (h healthyCmd) Run(ctx context.Context) error {
+	c, err := config.Load(h.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	return app.Healthy(ctx, *c)
 }
 
 // engineProcessCmd is the child process that holds the embedded engine.

@@ -31,12 +31,17 @@ type cli struct {
 	Check         checkCmd         `cmd:"" help:"Validate a configuration, then reach every bridge, NATS and ClickHouse."`
 	Adopt         adoptCmd         `cmd:"" help:"Ask one Call Bridge for its cluster and write a configuration for all of it."`
 	Report        reportCmd        `cmd:"" help:"Reports over a period."`
+	Explain       explainCmd       `cmd:"" help:"What lies behind a figure."`
 	Import        importCmd        `cmd:"" help:"Feed captured CDR bodies through the pipeline."`
 	Replay        replayCmd        `cmd:"" help:"Make facts anew from the raw bodies of a period and print what changes."`
+	Backup        backupCmd        `cmd:"" help:"Copy the tables and streams of the embedded servers into a folder."`
+	Restore       restoreCmd       `cmd:"" help:"Make an installation from a backup."`
+	SupportBundle supportBundleCmd `cmd:"" name:"support-bundle" help:"Pack versions, configuration without secrets, health and metrics for a person who helps."`
 	Sql           sqlCmd           `cmd:"" name:"sql" help:"Run a query on the configured store."`
 	Rules         rulesCmd         `cmd:"" help:"Print the Prometheus rules."`
 	Dashboards    dashboardsCmd    `cmd:"" help:"Write the Grafana dashboards as JSON."`
 	Version       versionCmd       `cmd:"" help:"Version, revision and engine versions."`
+	Healthy       healthyCmd       `cmd:"" hidden:"" help:"Ask the instance on this machine whether it answers, for a container's health check."`
 	EngineProcess engineProcessCmd `cmd:"" name:"engine" hidden:"" help:"The embedded engine's child process."`
 }
 

@@ -23,7 +23,7 @@ type reportLicenseCmd struct {
 	From   string `placeholder:"TIME" help:"First day (2026-08-01, in the pool's day_boundary) or RFC 3339 time; 90 days before --to when left out."`
 	To     string `placeholder:"TIME" help:"Day or time at which the report ends, exclusive; now when left out."`
 	Pool   string `placeholder:"NAME" help:"License pool; the only one when left out."`
-	Format string `enum:"json,csv" default:"json" help:"json or csv."`
+	Format string `enum:"json,csv,xlsx,html,pdf" default:"json" help:"json, csv, xlsx, html or pdf."`
 	Output string `short:"o" placeholder:"FILE" help:"File to write; standard output when left out."`
 }
 
@@ -36,7 +36,7 @@ func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger
 	if err != nil {
 		return usageError{err}
 	}
-	from, to, err := period(r.From, r.To, pool.DayBoundary.Std(), time.Now())
+	from, to, err := period(r.From, r.To, pool.Zone, time.Now())
 	if err != nil {
 		return usageError{err}
 	}
@@ -44,10 +44,8 @@ func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	write := report.WriteJSON
-	if r.Format == "csv" {
-		write = report.WriteCSV
-	}
+	document := report.Document(pool.Zone)
+	write := map[string]func(io.Writer) error{"json": report.WriteJSON, "csv": report.WriteCSV, "xlsx": document.WriteXLSX, "html": document.WriteHTML, "pdf": document.WritePDF}[r.Format]
 	return writeTo(r.Output, std.out, write)
 }
 

@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Resolution is what a recorder or streamer is set to.
@@ -101,6 +102,9 @@ func (r Recorder) Slots() (Slots, error) {
 	return s, nil
 }
 
+// DiskRecordingHours returns the hours of one recording that the whole disk holds; ok is false where the disk or the resolution is not known.
+func (r Recorder) DiskRecordingHours() (hours float64, ok bool) { return r.DiskHours(r.Disk, 1) }
+
 // DiskHours returns the hours that the disk lasts with that many recordings at once; ok is false where the disk or the resolution is not known, or nothing records.
 func (r Recorder) DiskHours(free int64, recordings int64) (hours float64, ok bool) {
 	row, known := RecorderTable(r.Resolution)
@@ -164,23 +168,54 @@ func (s Streamer) Slots() (Slots, error) {
 	return out, nil
 }
 
-// Edge is a Meeting Server Edge machine.
+// Edge is what stands between the web app outside and the bridges: a Meeting Server Edge machine, or a cluster of Expressway pairs.
 type Edge struct {
 	Name string
-	// Size is small (4 vCPUs, 4 GB, 1 Gbit/s) or large (16 vCPUs, 8 GB, 10 Gbit/s).
+	// Size is one of EdgeSizes.
 	Size string
+	// Nodes of an Expressway cluster, 1 to 6; zero means 1. An Edge machine has no nodes.
+	Nodes int
 }
 
-// Calls returns the external web app calls an Edge carries (Table 5).
+// The ways of the web app from outside.
+const (
+	ViaEdge       = "edge"
+	ViaExpressway = "expressway"
+)
+
+const expresswayPrefix = "expressway-"
+
+// EdgeSizes are the sizes of Edge machines (small: 4 vCPUs, 4 GB, 1 Gbit/s; large: 16 vCPUs, 8 GB, 10 Gbit/s) and of Expressways (appliance CE1200, large and
+// medium virtual appliance).
+func EdgeSizes() []string {
+	return []string{"small", "large", expresswayPrefix + "ce1200", expresswayPrefix + "large", expresswayPrefix + "medium"}
+}
+
+// Via says which of the two it is.
+func (e Edge) Via() string {
+	if strings.HasPrefix(e.Size, expresswayPrefix) {
+		return ViaExpressway
+	}
+	return ViaEdge
+}
+
+// Calls returns the external web app calls it carries (Tables 5 and 25).
 func (e Edge) Calls() (Figures, error) {
 	const table5 = "Table 5"
-	switch e.Size {
-	case "small":
+	size, isExpressway := strings.CutPrefix(e.Size, expresswayPrefix)
+	switch {
+	case isExpressway:
+		fullHD, others, err := Expressway{Name: e.Name, Size: size, Nodes: max(e.Nodes, 1)}.Calls()
+		if err != nil {
+			return nil, err
+		}
+		return Figures{HD1080: fullHD, HD720: others, SD: others, Audio: others}, nil
+	case e.Size == "small":
 		return figures(table5, 100, 175, 250, 850), nil
-	case "large":
+	case e.Size == "large":
 		return figures(table5, 350, 700, 1000, 3000), nil
 	}
-	return nil, fmt.Errorf("edge %q: size %q is neither small nor large", e.Name, e.Size)
+	return nil, fmt.Errorf("edge %q: size %q is not one of %s", e.Name, e.Size, strings.Join(EdgeSizes(), ", "))
 }
 
 // Expressway is a cluster of Expressway pairs that carries external web app calls.

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/faults"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
@@ -42,27 +43,36 @@ type Config struct {
 	SchedulerEvery time.Duration
 	// Timeout of one probe.
 	Timeout time.Duration
+	// Ahead is how long before its end a certificate is a fault.
+	Ahead time.Duration
 	// Roots to trust; nil means the system's.
 	Roots *x509.CertPool
 }
 
-// DefaultConfig returns an hour, a minute and 10 s.
+// DefaultConfig returns an hour, a minute, 10 s and 21 days.
 func DefaultConfig() Config {
-	return Config{Every: time.Hour, SchedulerEvery: time.Minute, Timeout: 10 * time.Second}
+	return Config{Every: time.Hour, SchedulerEvery: time.Minute, Timeout: 10 * time.Second, Ahead: 21 * 24 * time.Hour}
 }
 
 // Validate says what is wrong, or nil.
 func (c Config) Validate() error {
-	if c.Every <= 0 || c.SchedulerEvery <= 0 || c.Timeout <= 0 {
-		return errors.New("certificate probes: intervals and timeout must be above 0")
+	if c.Every <= 0 || c.SchedulerEvery <= 0 || c.Timeout <= 0 || c.Ahead < 0 {
+		return errors.New("certificate probes: intervals and timeout must be above 0, the time ahead not below")
 	}
 	return nil
+}
+
+// Memory is what was stored before this process began; storage.CollectorMemory is one.
+type Memory interface {
+	// OpenAlarms returns the alarms of a cluster that were not cleared.
+	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
 }
 
 // Deps are what a Prober works with. Live and Publisher are needed.
 type Deps struct {
 	Live      *collector.Live
 	Publisher Publisher
+	Memory    Memory
 	Logger    *slog.Logger
 	Clock     func() time.Time
 }
@@ -97,8 +107,10 @@ func (p *Prober) Run(ctx context.Context) error {
 	return nil
 }
 
-// RunCluster probes what belongs to one cluster until ctx ends: one goroutine an end point, so that one which hangs delays no other.
+// RunCluster probes what belongs to one cluster until ctx ends: one goroutine an end point, so that one which hangs delays no other. It begins with the alarms that are
+// stored as open: another instance may have probed meanwhile.
 func (p *Prober) RunCluster(ctx context.Context, name string) {
+	book := p.book(ctx, name)
 	var wg sync.WaitGroup
 	every := func(interval time.Duration, do func()) {
 		wg.Go(func() {
@@ -119,16 +131,16 @@ func (p *Prober) RunCluster(ctx context.Context, name string) {
 			continue
 		}
 		for _, endpoint := range c.Certificates {
-			every(p.cfg.Every, func() { p.certificate(ctx, c.Name, endpoint) })
+			every(p.cfg.Every, func() { p.certificate(ctx, book, c.Name, endpoint) })
 		}
 		for _, address := range c.Schedulers {
-			every(p.cfg.SchedulerEvery, func() { p.scheduler(ctx, c.Name, address) })
+			every(p.cfg.SchedulerEvery, func() { p.scheduler(ctx, book, c.Name, address) })
 		}
 	}
 	wg.Wait()
 }
 
-func (p *Prober) certificate(ctx context.Context, cluster, endpoint string) {
+func (p *Prober) certificate(ctx context.Context, book *faults.Book, cluster, endpoint string) {
 	row := Probe(ctx, endpoint, p.cfg.Timeout, p.cfg.Roots, p.deps.Clock().UTC())
 	if ctx.Err() != nil {
 		return
@@ -145,13 +157,16 @@ func (p *Prober) certificate(ctx context.Context, cluster, endpoint string) {
 	} else {
 		p.deps.Logger.Warn("certificate not seen", "endpoint", endpoint, "error", row.Error)
 	}
+	p.judge(ctx, book, row)
 	p.publish(ctx, "certificates", storage.TableCertificates, []storage.Certificate{row})
 }
 
-func (p *Prober) publish(ctx context.Context, object, table string, rows any) {
-	if err := p.deps.Publisher.PublishRows(ctx, bus.Subject("status", "certs", object), table, rows); err != nil && ctx.Err() == nil {
+func (p *Prober) publish(ctx context.Context, object, table string, rows any) bool {
+	err := p.deps.Publisher.PublishRows(ctx, bus.Subject("status", "certs", object), table, rows)
+	if err != nil && ctx.Err() == nil {
 		p.deps.Logger.Warn("rows not published", "object", object, "error", err)
 	}
+	return err == nil
 }
 
 // Probe connects to host:port and describes the certificate it is shown. It trusts nothing that the certificate says; chain and name are judged afterwards, at now.
@@ -281,12 +296,9 @@ type document struct {
 	} `json:"components"`
 }
 
-func (p *Prober) scheduler(ctx context.Context, cluster, address string) {
+func (p *Prober) scheduler(ctx context.Context, book *faults.Book, cluster, address string) {
 	now := p.deps.Clock().UTC()
-	name := address
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		name = u.Host
-	}
+	name := nameOf(address)
 	rows, up, err := Scheduler(ctx, address, p.cfg.Timeout, p.cfg.Roots)
 	if ctx.Err() != nil {
 		return
@@ -309,7 +321,20 @@ func (p *Prober) scheduler(ctx context.Context, cluster, address string) {
 		}
 		s.Schedulers = next
 	})
+	if up {
+		book.Clear(ctx, now, collector.SchedulerDown, name)
+	} else {
+		book.Raise(ctx, now, faults.Fault{Type: collector.SchedulerDown, Subject: name, Reason: rows[0].Status})
+	}
 	p.publish(ctx, "scheduler", storage.TableDeviceSamples, rows)
+}
+
+// nameOf is the name of a scheduler: host and port of its address.
+func nameOf(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return address
 }
 
 // Scheduler reads a scheduler's status document: one row for the whole (address empty), one for each component (address its name). The document is public health

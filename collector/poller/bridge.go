@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/faults"
 	"github.com/bridgewatch/bridgewatch/storage"
 )
 
@@ -26,111 +27,28 @@ func (w *worker) pollConfig(ctx context.Context, row *storage.BridgeSample) {
 	w.config.publish(ctx, w, w.bridge.Name, "cluster", "", &c)
 }
 
-// openAlarm is an alarm that holds, with the time its row was last sent.
-type openAlarm struct {
-	row  storage.Alarm
-	sent time.Time
-}
-
-// renewAlarm is how often the row of an alarm that still holds is sent again with a new last_seen.
-const renewAlarm = 5 * time.Minute
-
-const (
-	sourceCMS         = "cms"
-	sourcePoller      = "poller"
-	unreachableBridge = "callBridgeUnreachable"
-)
-
 func (w *worker) pollAlarms(ctx context.Context, row *storage.BridgeSample) {
 	var alarms []collector.Alarm
 	if !w.ask(ctx, "alarms", func() (err error) {
 		alarms, err = collect[collector.Alarm](ctx, w.client, "/system/alarms", "alarm", nil)
 		return err
 	}) {
-		// Not known is not cleared: open intervals stay open.
 		return
 	}
 	w.update(func(b *collector.BridgeState) { b.Alarms = sampled(w, "alarms", row.Time, alarms) })
-	seen := make(map[uuid.UUID]storage.Alarm)
-	for _, a := range alarms {
+	holds := make([]faults.Fault, len(alarms))
+	for i, a := range alarms {
 		id := parseID(a.ID)
-		if a.ID == nil {
+		if id == uuid.Nil {
 			id = uuid.NewSHA1(idSpace, []byte(w.bridge.Name+"\x00"+deref(a.Type)))
 		}
-		seen[id] = storage.Alarm{
-			AlarmID: id, Source: sourceCMS, Type: deref(a.Type),
-			Raised:        row.Time.Add(-time.Duration(deref(a.ActiveTimeSeconds)) * time.Second),
-			FailureReason: deref(a.FailureReason), CallID: parseID(a.Call), Detail: details(a.Others),
+		holds[i] = faults.Fault{
+			ID: id, Type: deref(a.Type), Raised: row.Time.Add(-time.Duration(deref(a.ActiveTimeSeconds)) * time.Second),
+			Reason: deref(a.FailureReason), CallID: parseID(a.Call), Detail: details(a.Others),
 			Subject: cmp.Or(deref(a.CallBridgeName), deref(a.CallBridge), deref(a.Recorder), deref(a.TurnServer), deref(a.FileName)),
 		}
 	}
-	w.intervals(ctx, row.Time, sourceCMS, seen)
-}
-
-// reachable keeps the interval during which the bridge itself does not answer.
-func (w *worker) reachable(ctx context.Context, at time.Time, ok bool, why error) {
-	seen := make(map[uuid.UUID]storage.Alarm)
-	if !ok {
-		id := uuid.Nil
-		for open, a := range w.alarms {
-			if a.row.Source == sourcePoller && a.row.Cleared == nil {
-				id = open
-			}
-		}
-		if id == uuid.Nil {
-			id = uuid.NewSHA1(idSpace, []byte(strings.Join([]string{w.cluster.inv.Name, w.bridge.Name, unreachableBridge, at.Format(time.RFC3339Nano)}, "\x00")))
-		}
-		seen[id] = storage.Alarm{AlarmID: id, Source: sourcePoller, Type: unreachableBridge, Raised: at, FailureReason: ReasonOf(why), Subject: w.bridge.Name}
-	}
-	w.intervals(ctx, at, sourcePoller, seen)
-}
-
-// intervals opens, renews and closes the intervals of one source. A row that the bus did not take is sent with the next poll.
-func (w *worker) intervals(ctx context.Context, at time.Time, source string, seen map[uuid.UUID]storage.Alarm) {
-	var rows []storage.Alarm
-	var sent []*openAlarm
-	for id, a := range seen {
-		open := w.alarms[id]
-		if open == nil {
-			a.CMSCluster, a.CallBridge = w.cluster.inv.Name, w.bridge.Name
-			open = &openAlarm{row: a}
-			w.alarms[id] = open
-			w.log.Info("alarm raised", "type", a.Type, "subject", a.Subject, "reason", a.FailureReason)
-		}
-		open.row.LastSeen, open.row.Cleared = at, nil
-		if at.Sub(open.sent) >= renewAlarm {
-			rows, sent = append(rows, open.versioned()), append(sent, open)
-		}
-	}
-	for id, open := range w.alarms {
-		if _, held := seen[id]; held || open.row.Source != source {
-			continue
-		}
-		if open.row.Cleared == nil {
-			open.row.Cleared = &at
-			w.log.Info("alarm cleared", "type", open.row.Type, "subject", open.row.Subject)
-		}
-		rows, sent = append(rows, open.versioned()), append(sent, open)
-	}
-	if len(rows) == 0 || !w.poller.publish(ctx, w.log, w.bridge.Name, "alarms", storage.TableAlarms, rows) {
-		return
-	}
-	for _, open := range sent {
-		open.sent = at
-		if open.row.Cleared != nil {
-			delete(w.alarms, open.row.AlarmID)
-		}
-	}
-}
-
-// versioned returns the row with the version its knowledge deserves: later beats earlier, cleared beats open of the same moment.
-func (a *openAlarm) versioned() storage.Alarm {
-	row := a.row
-	row.Version = uint64(row.LastSeen.UnixMilli()) * 2
-	if row.Cleared != nil {
-		row.Version = uint64(row.Cleared.UnixMilli())*2 + 1
-	}
-	return row
+	w.alarms.Set(ctx, row.Time, nil, true, holds)
 }
 
 func details(others map[string]string) string {
@@ -245,10 +163,15 @@ func fromMillis(ms *float64) *float64 {
 type knownCall struct {
 	detail collector.Call
 	read   time.Time
+	// recordingFails and streamingFails are when it was first read that what is wanted does not run; zero while it does.
+	recordingFails, streamingFails time.Time
 }
 
-// rereadCall is how often the detail of a call that goes on is read again.
-const rereadCall = 5 * time.Minute
+// captured reports whether the call is, or is to be, recorded or streamed.
+func (c *knownCall) captured() bool { return deref(c.detail.Recording) || deref(c.detail.Streaming) }
+
+// recorderPatience is how long a recorder may take to begin; meanwhile the call counts as recorded or not, as it says, but not as unrecorded.
+const recorderPatience = time.Minute
 
 // pollCalls reads the list of calls, and the detail of new ones and of those not read for long, within the budget.
 func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
@@ -261,7 +184,7 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	}
 	var rows []storage.CallSample
 	current := make(map[string]*knownCall, len(listed))
-	now := time.Now()
+	now := w.poller.deps.Clock()
 	var stale []string
 	for _, c := range listed {
 		if c.ID == nil {
@@ -271,7 +194,8 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 		if known == nil {
 			known = &knownCall{detail: c}
 		}
-		if now.Sub(known.read) >= rereadCall {
+		// What is recorded is looked at each time: that a recording does not run shows nowhere else.
+		if now.Sub(known.read) >= w.poller.reread || known.captured() {
 			stale = append(stale, *c.ID)
 		}
 		current[*c.ID] = known
@@ -296,10 +220,11 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 		if c.CallCorrelator == nil {
 			c.CallCorrelator = current[id].detail.CallCorrelator
 		}
-		current[id].detail, current[id].read = c, now
+		current[id].take(c, now)
 		rows = append(rows, callRow(w, row.Time, c))
 	}
-	summary := summarize(current)
+	w.judgeCalls(ctx, row.Time)
+	summary := summarize(current, now)
 	total := int64(len(current))
 	row.Conferences, row.ParticipantsLocal = &total, summary.ParticipantsLocal
 	row.ConferencesRecording, row.ConferencesStreaming = number(summary.RecordingMeetings), number(summary.StreamingMeetings)
@@ -308,6 +233,21 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "calls", storage.TableCallSamples, rows) {
 		w.poller.dropped.Add(float64(len(rows)))
 	}
+}
+
+// take keeps a call's detail as read at now.
+func (c *knownCall) take(detail collector.Call, now time.Time) {
+	c.detail, c.read = detail, now
+	note := func(wanted, runs *bool, since *time.Time) {
+		switch fails := deref(wanted) && runs != nil && !*runs; {
+		case !fails:
+			*since = time.Time{}
+		case since.IsZero():
+			*since = now
+		}
+	}
+	note(detail.Recording, detail.RecordingStatus, &c.recordingFails)
+	note(detail.Streaming, detail.StreamingStatus, &c.streamingFails)
 }
 
 func callRow(w *worker, at time.Time, c collector.Call) storage.CallSample {
@@ -336,9 +276,9 @@ func countCalls(calls map[string]*knownCall, is func(collector.Call) bool) *int6
 }
 
 // summarize sums the calls of a bridge. Figures that need details stay nil until all details were read: a part is not the whole.
-func summarize(calls map[string]*knownCall) collector.CallSummary {
+func summarize(calls map[string]*knownCall, now time.Time) collector.CallSummary {
 	s := collector.CallSummary{Total: int64(len(calls)), ByType: make(map[string]int64)}
-	var local, largest int64
+	var local, largest, largestLocal int64
 	complete := true
 	for id, c := range calls {
 		// A call without correlator (before 1.7) is a meeting of its own.
@@ -354,24 +294,32 @@ func summarize(calls map[string]*knownCall) collector.CallSummary {
 		s.ByType[kind]++
 		here := deref(c.detail.NumParticipantsLocal)
 		local += here
-		largest = max(largest, here+deref(c.detail.NumParticipantsOther))
+		largest, largestLocal = max(largest, here+deref(c.detail.NumParticipantsOther)), max(largestLocal, here)
 	}
 	slices.Sort(s.Correlators)
 	if !complete {
 		s.ByType = nil
 		return s
 	}
-	s.ParticipantsLocal, s.LargestMeeting = &local, &largest
-	s.RecordingMeetings, s.StreamingMeetings = []string{}, []string{}
+	s.ParticipantsLocal, s.LargestMeeting, s.LargestLocal = &local, &largest, &largestLocal
+	s.RecordingMeetings, s.StreamingMeetings, s.UnrecordedMeetings = []string{}, []string{}, []string{}
+	statusTold := true
 	for id, c := range calls {
+		statusTold = statusTold && c.detail.RecordingStatus != nil
 		meeting := cmp.Or(deref(c.detail.CallCorrelator), id)
 		// Where a release sends no status the intent is the best there is.
 		if deref(cmp.Or(c.detail.RecordingStatus, c.detail.Recording)) {
 			s.RecordingMeetings = append(s.RecordingMeetings, meeting)
 		}
+		if !c.recordingFails.IsZero() && now.Sub(c.recordingFails) >= recorderPatience {
+			s.UnrecordedMeetings = append(s.UnrecordedMeetings, meeting)
+		}
 		if deref(cmp.Or(c.detail.StreamingStatus, c.detail.Streaming)) {
 			s.StreamingMeetings = append(s.StreamingMeetings, meeting)
 		}
+	}
+	if !statusTold {
+		s.UnrecordedMeetings = nil
 	}
 	return s
 }
@@ -422,6 +370,7 @@ func (w *worker) pollDatabase(ctx context.Context, row *storage.BridgeSample) {
 		rows = append(rows, r)
 	}
 	w.update(func(b *collector.BridgeState) { b.Database = sampled(w, "database", row.Time, d) })
+	w.judgeDatabase(ctx, row.Time, d)
 	w.config.publish(ctx, w, w.bridge.Name, "database", "", &d)
 	w.publishDevices(ctx, "database", rows)
 }
@@ -432,6 +381,15 @@ func (w *worker) publishDevices(ctx context.Context, object string, rows []stora
 	}
 }
 
+// knownTurn is a TURN server and when its detail was read; zero where that failed so far.
+type knownTurn struct {
+	server collector.TurnServer
+	read   time.Time
+}
+
+// rereadDevice is how often the configuration of a device is read again.
+const rereadDevice = time.Hour
+
 func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 	var servers []collector.TurnServer
 	if !w.ask(ctx, "turnServers", func() (err error) {
@@ -441,18 +399,26 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 		return
 	}
 	states := []collector.TurnState{}
+	complete := true
+	now, current := time.Now(), make(map[string]knownTurn, len(servers))
 	var rows []storage.DeviceSample
 	for _, s := range servers {
 		if s.ID == nil {
 			continue
 		}
 		path := "/turnServers/" + url.PathEscape(*s.ID)
-		// The list carries few fields; where it has no address the detail must be asked.
-		if s.ServerAddress == nil {
-			id := s.ID
-			w.askOne(ctx, "turnServer", path, &s)
-			s.ID = id
+		// The list carries few fields; what the detail adds changes with the configuration only.
+		known, ok := w.turn[*s.ID]
+		if !ok || now.Sub(known.read) >= rereadDevice {
+			var detail collector.TurnServer
+			if w.askOne(ctx, "turnServer", path, &detail) {
+				detail.ID, detail.ServerAddress = s.ID, cmp.Or(detail.ServerAddress, s.ServerAddress)
+				known = knownTurn{detail, now}
+			} else if !ok {
+				known.server = s
+			}
 		}
+		s, current[*s.ID] = known.server, known
 		w.config.publish(ctx, w, w.bridge.Name, "turnServer", *s.ID, &s)
 		var hosts []*element
 		gone := false
@@ -467,9 +433,10 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 			}
 			return err
 		}) || gone {
+			complete = complete && gone
 			continue
 		}
-		state := collector.TurnState{Name: cmp.Or(deref(s.ServerAddress), *s.ID)}
+		state := collector.TurnState{Name: cmp.Or(deref(s.ServerAddress), *s.ID), Type: deref(s.Type)}
 		for _, e := range hosts {
 			var h collector.TurnHost
 			decode(e, &h)
@@ -478,7 +445,9 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 		}
 		states = append(states, state)
 	}
+	w.turn = current
 	w.update(func(b *collector.BridgeState) { b.TurnServers = sampled(w, "turnServers", row.Time, states) })
+	w.judgeTurn(ctx, row.Time, states, complete)
 	w.publishDevices(ctx, "turnServers", rows)
 }
 
@@ -527,6 +496,7 @@ func (w *worker) pollDevices(object, child, kind string, set func(*collector.Bri
 			return
 		}
 		states := []collector.DeviceState{}
+		complete := true
 		var rows []storage.DeviceSample
 		for _, d := range devices {
 			if d.ID == nil {
@@ -545,12 +515,13 @@ func (w *worker) pollDevices(object, child, kind string, set func(*collector.Bri
 			w.config.publish(ctx, w, w.bridge.Name, child, *d.ID, &d)
 			var s collector.DeviceStatus
 			if !w.askOne(ctx, child+"Status", path+"/status", &s) {
+				complete = false
 				continue
 			}
 			state := collector.DeviceState{Name: cmp.Or(deref(d.URL), *d.ID), Status: deref(s.Status), Active: cmp.Or(s.ActiveRecordings, s.ActiveStreams)}
 			if state.Status != "" && state.Status != "unused" {
 				// A recorder short of disk is still connected.
-				ok := state.Status == "success" || state.Status == "lowDiskSpace"
+				ok := state.Status == "success" || state.Status == lowDiskSpace
 				state.Reachable = &ok
 			}
 			states = append(states, state)
@@ -560,6 +531,7 @@ func (w *worker) pollDevices(object, child, kind string, set func(*collector.Bri
 			})
 		}
 		w.update(func(b *collector.BridgeState) { set(b, sampled(w, object, row.Time, states)) })
+		w.judgeDevices(ctx, row.Time, object, states, complete)
 		w.publishDevices(ctx, object, rows)
 	}
 }
@@ -576,6 +548,7 @@ func withoutSecrets(address string) string {
 // pollLicenseFile reads the license file of one server. From 3.0 on it may say noLicense on a licensed server and is not asked (cms-api.md §5.4).
 func (w *worker) pollLicenseFile(ctx context.Context, row *storage.BridgeSample) {
 	if major(w.version) >= 3 {
+		w.faults.Forget(ctx, row.Time, licenseFileFaults())
 		return
 	}
 	var features []collector.Feature
@@ -584,6 +557,7 @@ func (w *worker) pollLicenseFile(ctx context.Context, row *storage.BridgeSample)
 		return err
 	}) {
 		w.update(func(b *collector.BridgeState) { b.LicenseFile = sampled(w, "licensing", row.Time, features) })
+		judgeFeatures(ctx, w.faults, row.Time, features, licenseFileFaults(), 0)
 		w.publishFeatures(ctx, row.Time, w.bridge.Name, features)
 	}
 }
@@ -676,6 +650,7 @@ func (w *worker) pollReceivers(ctx context.Context, row *storage.BridgeSample) {
 		ours := has(state, address)
 		state.Ours = &ours
 	}
+	w.judgeReceivers(ctx, row.Time, state.Ours)
 	w.update(func(b *collector.BridgeState) { b.CDRReceivers = sampled(w, "cdrReceivers", row.Time, state) })
 	for _, r := range state.Receivers {
 		w.config.publish(ctx, w, w.bridge.Name, "cdrReceiver", deref(r.ID), &r)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/faults"
 	"github.com/bridgewatch/bridgewatch/storage"
 )
 
@@ -22,6 +23,8 @@ type cluster struct {
 	inv     collector.Cluster
 	workers []*worker
 	owners  *owners
+	// faults of the cluster as a whole.
+	faults *faults.Book
 
 	// busy is held by the worker that does the cluster's work; due, config and usage are touched only by its holder.
 	busy   chan struct{}
@@ -39,6 +42,7 @@ func newCluster(p *Poller, inv collector.Cluster) *cluster {
 		poller: p, inv: inv, busy: make(chan struct{}, 1), due: make(map[string]time.Time), config: make(settings),
 		up: make(map[string]bool), hosts: make(map[uuid.UUID]string), owners: newOwners(),
 	}
+	c.faults = p.book(inv.Name, "", collector.SourcePoller, p.deps.Logger.With("cms_cluster", inv.Name))
 	c.usage = newUsage(c)
 	return c
 }
@@ -53,12 +57,10 @@ func (c *cluster) recall(ctx context.Context) {
 	if err != nil {
 		c.poller.deps.Logger.Warn("open alarms not recalled", "cms_cluster", c.inv.Name, "error", err)
 	}
-	for _, a := range open {
-		for _, w := range c.workers {
-			if w.bridge.Name == a.CallBridge && (a.Source == sourceCMS || a.Source == sourcePoller) {
-				w.alarms[a.AlarmID] = &openAlarm{row: a, sent: a.LastSeen}
-			}
-		}
+	c.faults.Recall(open)
+	for _, w := range c.workers {
+		w.alarms.Recall(open)
+		w.faults.Recall(open)
 	}
 	known, err := memory.UsageKnown(ctx, c.inv.Name)
 	if err != nil {
@@ -112,7 +114,21 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 	default:
 		return
 	}
-	now := time.Now()
+	c.workDue(ctx, w)
+	margin := min(2*time.Second, c.inv.Interval()/5)
+	for time.Until(until) > margin && ctx.Err() == nil && !w.spent {
+		if !c.owners.step(ctx, c, w) && !c.usage.backfill(ctx, w) {
+			return
+		}
+		if !sleep(ctx, min(c.poller.cfg.Pace, max(time.Until(until)-margin, 0))) {
+			return
+		}
+	}
+}
+
+// workDue does what is due for the cluster. c.busy must be held.
+func (c *cluster) workDue(ctx context.Context, w *worker) {
+	now := c.poller.deps.Clock()
 	for _, step := range []struct {
 		object string
 		do     func(context.Context, *worker)
@@ -131,15 +147,6 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 			if w.spent {
 				delete(c.due, step.object)
 			}
-		}
-	}
-	margin := min(2*time.Second, c.inv.Interval()/5)
-	for time.Until(until) > margin && ctx.Err() == nil && !w.spent {
-		if !c.owners.step(ctx, c, w) && !c.usage.backfill(ctx, w) {
-			return
-		}
-		if !sleep(ctx, min(c.poller.cfg.Pace, max(time.Until(until)-margin, 0))) {
-			return
 		}
 	}
 }
@@ -236,6 +243,7 @@ func (c *cluster) pollFeatures(ctx context.Context, w *worker) {
 	}
 	at := c.poller.deps.Clock().UTC()
 	c.poller.deps.Live.UpdateCluster(c.inv.Name, func(s *collector.ClusterState) { s.Features = sampled(w, "clusterLicensing", at, features) })
+	judgeFeatures(ctx, c.faults, at, features, clusterLicenseFaults(), c.poller.cfg.LicenseAhead)
 	w.publishFeatures(ctx, at, "", features)
 }
 
@@ -264,7 +272,7 @@ func (c *cluster) pollProfiles(ctx context.Context, w *worker) {
 		c.owners.know(grants)
 	} else {
 		// Ownership waits for it: look again soon, not in an hour.
-		c.due["profiles"] = time.Now().Add(time.Minute)
+		c.due["profiles"] = c.poller.deps.Clock().Add(time.Minute)
 	}
 }
 

@@ -213,7 +213,7 @@ func TestAlarmOfAnEarlierRunIsCleared(t *testing.T) {
 	bridge.Name = sim.Bridges()[0].Name
 	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", PollInterval: time.Second, Bridges: []collector.Bridge{bridge}}}}, nil)
 	out := &shelf{rows: make(map[string][]any)}
-	old := storage.Alarm{CMSCluster: "emea", CallBridge: bridge.Name, Source: sourceCMS, AlarmID: uuid.New(), Type: "turnServerUnavailable", Raised: time.Now().Add(-time.Hour), LastSeen: time.Now().Add(-time.Minute)}
+	old := storage.Alarm{CMSCluster: "emea", CallBridge: bridge.Name, Source: collector.SourceCMS, AlarmID: uuid.New(), Type: "turnServerUnavailable", Raised: time.Now().Add(-time.Hour), LastSeen: time.Now().Add(-time.Minute)}
 	p, err := New(DefaultConfig(), Deps{Live: live, Publisher: out, Memory: memory{alarms: []storage.Alarm{old}}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,12 +1,14 @@
 package poller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/faults"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
@@ -43,13 +46,23 @@ type Config struct {
 	Pace time.Duration
 	// CallDetails and LegDetails are the most calls and degraded legs whose detail is read in one poll of a bridge.
 	CallDetails, LegDetails int
+	// ClockSkew is how far a bridge's clock may be off before it is a fault.
+	ClockSkew time.Duration
+	// DatabaseBehind is how many bytes a database node may be behind before it is a fault.
+	DatabaseBehind int64
+	// LicenseAhead is how far ahead a licensed feature's expiry must be. CMS keeps it 90 days ahead while all is well.
+	LicenseAhead time.Duration
 	// Receivers are the addresses of our CDR receiver by cluster and bridge, with their tokens, to find out whether a bridge has them.
 	Receivers map[string]map[string]collector.Secret
 }
 
-// DefaultConfig returns the configuration that suits most: 10 s, 90 days, 5 background requests a second, 50 calls, 10 legs.
+// DefaultConfig returns the configuration that suits most: 10 s, 90 days, 5 background requests a second, 50 calls, 10 legs; faults at 5 s, 1 MB and 80 days.
 func DefaultConfig() Config {
-	return Config{Timeout: DefaultTimeout, Backfill: 90 * 24 * time.Hour, Pace: 200 * time.Millisecond, CallDetails: 50, LegDetails: 10}
+	const day = 24 * time.Hour
+	return Config{
+		Timeout: DefaultTimeout, Backfill: 90 * day, Pace: 200 * time.Millisecond, CallDetails: 50, LegDetails: 10,
+		ClockSkew: 5 * time.Second, DatabaseBehind: 1_000_000, LicenseAhead: 80 * day,
+	}
 }
 
 // Validate says what is wrong, or nil.
@@ -60,6 +73,9 @@ func (c Config) Validate() error {
 	}
 	if c.Backfill < 0 || c.Pace < 0 || c.CallDetails < 0 || c.LegDetails < 0 {
 		errs = append(errs, errors.New("backfill, pace and budgets of details cannot be negative"))
+	}
+	if c.ClockSkew < 2*skewMargin || c.DatabaseBehind < 0 || c.LicenseAhead < 0 {
+		errs = append(errs, errors.New("a clock cannot be held to less than 2 s; the other limits of faults cannot be negative"))
 	}
 	return errors.Join(errs...)
 }
@@ -74,8 +90,10 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	// Lanes let other clients of the same bridges share the one request in flight; nil: there are none.
 	Lanes *Lanes
-	// Clock stamps samples; schedules run on real time.
+	// Clock stamps samples and says which objects are due; polls follow each other on real time.
 	Clock func() time.Time
+	// Transport is how a bridge is reached; nil: by the network.
+	Transport func(collector.Bridge) http.RoundTripper
 }
 
 // Poller asks every bridge of an inventory on the schedule of collector.Objects: one goroutine a bridge, so that one which hangs delays no other.
@@ -85,6 +103,8 @@ type Poller struct {
 	errors  *prometheus.CounterVec
 	dropped prometheus.Counter
 	every   map[string]time.Duration
+	// reread is how often the detail of a call that goes on is read again.
+	reread time.Duration
 
 	mu       sync.Mutex
 	clusters []*cluster // those that are polled now
@@ -102,7 +122,7 @@ func New(cfg Config, deps Deps) (*Poller, error) {
 		deps.Clock = time.Now
 	}
 	p := &Poller{
-		cfg: cfg, deps: deps, every: make(map[string]time.Duration),
+		cfg: cfg, deps: deps, every: make(map[string]time.Duration), reread: 5 * time.Minute,
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridgewatch_poll_errors_total", Help: "Requests to Call Bridges that brought no answer, by reason.",
 		}, []string{"cms_cluster", "call_bridge", "reason"}),
@@ -138,6 +158,9 @@ func (p *Poller) newRun(inv collector.Cluster) (*cluster, error) {
 		client, err := NewClient(b, p.cfg.Timeout)
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: %w", inv.Name, err)
+		}
+		if p.deps.Transport != nil {
+			client.http.Transport = p.deps.Transport(b)
 		}
 		if p.deps.Lanes != nil {
 			p.deps.Lanes.Join(client)
@@ -186,6 +209,31 @@ func (p *Poller) RunCluster(ctx context.Context, name string) error {
 	return nil
 }
 
+// Rounds returns what polls all bridges once and does what is due for their clusters, all by Deps.Clock: for simulations, in which real time means nothing.
+// It must not be called concurrently. The owners of spaces are not looked up, and license history is not read back.
+func (p *Poller) Rounds() (poll func(ctx context.Context), err error) {
+	var clusters []*cluster
+	for _, inv := range p.deps.Live.Inventory().Clusters {
+		c, err := p.newRun(inv)
+		if err != nil {
+			return nil, err
+		}
+		clusters = append(clusters, c)
+	}
+	return func(ctx context.Context) {
+		for _, c := range clusters {
+			for _, w := range c.workers {
+				w.poll(ctx, c.inv.Interval())
+			}
+			for _, w := range c.workers {
+				if c.leads(w) {
+					c.workDue(ctx, w)
+				}
+			}
+		}
+	}, nil
+}
+
 // WantSpace asks for the owner of a space, for instance one that a call record named. It returns at once, and does nothing for a cluster that is not polled here.
 func (p *Poller) WantSpace(clusterName string, space uuid.UUID) {
 	p.mu.Lock()
@@ -195,6 +243,13 @@ func (p *Poller) WantSpace(clusterName string, space uuid.UUID) {
 			c.owners.want(space, time.Now())
 		}
 	}
+}
+
+// book is an empty book of alarms that come by the poller; an empty bridge stands for the cluster.
+func (p *Poller) book(cluster, bridge, source string, log *slog.Logger) *faults.Book {
+	return faults.NewBook(cluster, bridge, source, p.deps.Live, log, func(ctx context.Context, rows []storage.Alarm) bool {
+		return p.publish(ctx, log, cmp.Or(bridge, cluster), "alarms", storage.TableAlarms, rows)
+	})
 }
 
 // publish hands rows to the bus and reports whether it took them.
@@ -218,20 +273,25 @@ type worker struct {
 	version string
 	absent  map[string]bool
 	due     map[string]time.Time
-	alarms  map[uuid.UUID]*openAlarm
+	// alarms are those of CMS, faults our own.
+	alarms  *faults.Book
+	faults  *faults.Book
 	calls   map[string]*knownCall
+	turn    map[string]knownTurn
 	config  settings
 	lastErr string
+	// eventsDown: at the last poll the events connection was known to be down.
+	eventsDown bool
 	// spent: the bridge was busy, silent or gone in this round, so that nothing more is asked of it before the next poll.
 	spent bool
 }
 
 func newWorker(c *cluster, b collector.Bridge, client *Client) *worker {
+	log := c.poller.deps.Logger.With("cms_cluster", c.inv.Name, "call_bridge", b.Name)
 	return &worker{
-		poller: c.poller, cluster: c, bridge: b, client: client,
-		log:    c.poller.deps.Logger.With("cms_cluster", c.inv.Name, "call_bridge", b.Name),
-		absent: make(map[string]bool), due: make(map[string]time.Time), alarms: make(map[uuid.UUID]*openAlarm), calls: make(map[string]*knownCall),
-		config: make(settings),
+		poller: c.poller, cluster: c, bridge: b, client: client, log: log,
+		absent: make(map[string]bool), due: make(map[string]time.Time), calls: make(map[string]*knownCall), config: make(settings),
+		alarms: c.poller.book(c.inv.Name, b.Name, collector.SourceCMS, log), faults: c.poller.book(c.inv.Name, b.Name, collector.SourcePoller, log),
 	}
 }
 
@@ -275,7 +335,7 @@ func (w *worker) validFor(object string) time.Duration {
 }
 
 func sampled[T any](w *worker, object string, at time.Time, v T) collector.Sample[T] {
-	return collector.Sample[T]{Value: v, At: at, Until: time.Now().Add(w.validFor(object))}
+	return collector.Sample[T]{Value: v, At: at, Until: w.poller.deps.Clock().Add(w.validFor(object))}
 }
 
 func (w *worker) update(change func(*collector.BridgeState)) {
@@ -330,7 +390,7 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 	if w.pollStatus(ctx, &row) {
 		w.pollLoad(ctx, &row)
 		w.pollLicensing(ctx, &row)
-		now := time.Now()
+		now := w.poller.deps.Clock()
 		for _, step := range []struct {
 			object string
 			do     func(context.Context, *storage.BridgeSample)
@@ -350,6 +410,9 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 		} {
 			if ctx.Err() == nil && !w.spent && !w.absent[step.object] && w.isDue(step.object, now) {
 				step.do(ctx, &row)
+				if w.absent[step.object] {
+					w.faults.Forget(ctx, at, deviceFaults(step.object))
+				}
 				if w.spent {
 					// It may not have been answered: do not wait for its next turn, which may be an hour away.
 					delete(w.due, step.object)
@@ -386,7 +449,7 @@ func (w *worker) pollStatus(ctx context.Context, row *storage.BridgeSample) bool
 	row.PollSeconds = took.Seconds()
 	w.update(func(b *collector.BridgeState) { b.Polled = sampled(w, "status", row.Time, ok) })
 	w.cluster.report(w, ok)
-	w.reachable(ctx, row.Time, ok, failed)
+	w.reachable(ctx, row.Time, failed)
 	if !ok {
 		row.Error = ReasonOf(failed)
 		return false
@@ -415,6 +478,10 @@ func (w *worker) pollStatus(ctx context.Context, row *storage.BridgeSample) bool
 			b.ClockSkew = sampled(w, "status", row.Time, skew)
 		}
 	})
+	if row.ClockSkewSeconds != nil {
+		w.judgeClock(ctx, row.Time, time.Duration(*row.ClockSkewSeconds*float64(time.Second)))
+	}
+	w.judgeEvents(ctx, row.Time)
 	w.cluster.hostSeen(row.HostID, w.bridge.Name)
 	w.config.publish(ctx, w, w.bridge.Name, "status", "", &s)
 	return true

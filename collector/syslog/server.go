@@ -14,14 +14,15 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/faults"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
@@ -43,11 +44,13 @@ type Config struct {
 	Idle time.Duration
 	// Flush is the longest time a line waits for others before it is published.
 	Flush time.Duration
+	// Quiet is how long after its last line a trouble that no line ends is taken to be over.
+	Quiet time.Duration
 }
 
-// DefaultConfig returns 8 KiB lines, 256 connections, an hour and a second.
+// DefaultConfig returns 8 KiB lines, 256 connections, an hour, a second and 15 minutes.
 func DefaultConfig() Config {
-	return Config{MaxLine: 8 << 10, MaxConnections: 256, Idle: time.Hour, Flush: time.Second}
+	return Config{MaxLine: 8 << 10, MaxConnections: 256, Idle: time.Hour, Flush: time.Second, Quiet: 15 * time.Minute}
 }
 
 // Validate says what is wrong, or nil.
@@ -55,37 +58,53 @@ func (c Config) Validate() error {
 	if c.Listen == "" {
 		return errors.New("syslog listen: empty")
 	}
-	if c.MaxLine < 256 || c.MaxConnections < 1 || c.Idle <= 0 || c.Flush <= 0 {
+	if c.MaxLine < 256 || c.MaxConnections < 1 || c.Idle <= 0 || c.Flush <= 0 || c.Quiet <= 0 {
 		return errors.New("syslog: want lines of at least 256 bytes, at least one connection, and times above 0")
 	}
 	return nil
+}
+
+// Memory is what was stored before this process began; storage.CollectorMemory is one.
+type Memory interface {
+	// OpenAlarms returns the alarms of a cluster that were not cleared.
+	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
 }
 
 // Deps are what a Server works with. Live and Publisher are needed.
 type Deps struct {
 	Live       *collector.Live
 	Publisher  Publisher
+	Memory     Memory
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Clock      func() time.Time
 }
 
-// source is a network and the bridge its lines belong to.
-type source struct {
-	prefix          netip.Prefix
-	cluster, bridge string
+// source is the bridge whose lines they are; the zero source is none that we know.
+type source struct{ cluster, bridge string }
+
+// network is where the lines of a source come from.
+type network struct {
+	prefix netip.Prefix
+	source source
 }
 
-// Server is the listener. Senders outside the bridges' SyslogSources are refused; with no sources configured at all only loopback is allowed.
+// loopback are the networks of a bridge for which none is configured.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// Server is the listener. Senders outside the bridges' SyslogSources are refused; a bridge without any has the loopback.
 type Server struct {
 	cfg      Config
 	deps     Deps
-	sources  []source
+	networks []network
 	sequence atomic.Uint64
 	ready    chan struct{}
 	addr     atomic.Pointer[net.TCPAddr]
 	rows     chan storage.SyslogLine
-	alarms   alarms
+	// books by cluster and bridge.
+	books map[source]*faults.Book
 
 	lines, refused, cut, dropped prometheus.Counter
 }
@@ -105,7 +124,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), alarms: alarms{open: make(map[string]storage.Alarm)},
+		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), books: make(map[source]*faults.Book),
 		lines:   counter("bridgewatch_syslog_lines_total", "Syslog lines received from allowed senders."),
 		refused: counter("bridgewatch_syslog_connections_refused_total", "Syslog connections refused: sender not allowed, or too many."),
 		cut:     counter("bridgewatch_syslog_lines_cut_total", "Syslog lines longer than the limit, of which only the beginning is kept."),
@@ -113,9 +132,18 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	for _, c := range deps.Live.Inventory().Clusters {
 		for _, b := range c.Bridges {
-			for _, p := range b.SyslogSources {
-				s.sources = append(s.sources, source{p, c.Name, b.Name})
+			from := source{c.Name, b.Name}
+			allowed := b.SyslogSources
+			if len(allowed) == 0 {
+				allowed = loopback()
 			}
+			for _, p := range allowed {
+				s.networks = append(s.networks, network{p, from})
+			}
+			s.books[from] = faults.NewBook(c.Name, b.Name, collector.SourceSyslog, deps.Live, deps.Logger.With("cms_cluster", c.Name, "call_bridge", b.Name),
+				func(ctx context.Context, rows []storage.Alarm) bool {
+					return s.send(ctx, from, storage.TableAlarms, rows)
+				})
 		}
 	}
 	if deps.Registerer != nil {
@@ -144,6 +172,7 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.ready)
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
+	s.recall(ctx)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(context.WithoutCancel(ctx)) }()
 	var connections sync.WaitGroup
@@ -186,26 +215,45 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// identify finds the bridge whose network an address is in; the longest prefix wins.
-func (s *Server) identify(addr net.Addr) (source, bool) {
+// identify finds the bridges whose network an address is in; of networks that contain each other the smallest counts. Several bridges may share one: behind a relay, say.
+func (s *Server) identify(addr net.Addr) (from []source, allowed bool) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
-		return source{}, false
+		return nil, false
 	}
 	ip := tcp.AddrPort().Addr().Unmap()
-	if len(s.sources) == 0 {
-		return source{}, ip.IsLoopback()
-	}
-	best, found := source{}, false
-	for _, candidate := range s.sources {
-		if candidate.prefix.Contains(ip) && (!found || candidate.prefix.Bits() > best.prefix.Bits()) {
-			best, found = candidate, true
+	bits := -1
+	for _, n := range s.networks {
+		switch {
+		case !n.prefix.Contains(ip) || n.prefix.Bits() < bits:
+		case n.prefix.Bits() > bits:
+			from, bits = []source{n.source}, n.prefix.Bits()
+		default:
+			from = append(from, n.source)
 		}
 	}
-	return best, found
+	return from, bits >= 0
 }
 
-func (s *Server) serve(ctx context.Context, conn net.Conn, from source) {
+// senderOf tells whose line it is: where several bridges send from one network, the one whose name is the line's host; none if no name is or two are.
+func senderOf(candidates []source, host string) source {
+	if len(candidates) == 1 {
+		return candidates[0]
+	}
+	var found source
+	for _, c := range candidates {
+		if !strings.EqualFold(c.bridge, host) {
+			continue
+		}
+		if found != (source{}) {
+			return source{}
+		}
+		found = c
+	}
+	return found
+}
+
+func (s *Server) serve(ctx context.Context, conn net.Conn, candidates []source) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -217,11 +265,11 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, from source) {
 			if cut {
 				s.cut.Inc()
 			}
-			s.take(ctx, string(raw), from, remote)
+			s.take(ctx, string(raw), candidates, remote)
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-				s.deps.Logger.Debug("syslog connection ended", "call_bridge", from.bridge, "error", err)
+				s.deps.Logger.Debug("syslog connection ended", "remote", remote, "error", err)
 			}
 			return
 		}
@@ -297,10 +345,11 @@ func octetCount(r *bufio.Reader) (n, size int, ok bool) {
 }
 
 // take parses a line, applies its fact and queues its row. When the queue is full the sender waits: TCP holds the lines.
-func (s *Server) take(ctx context.Context, raw string, from source, remote string) {
+func (s *Server) take(ctx context.Context, raw string, candidates []source, remote string) {
 	s.lines.Inc()
 	now := s.deps.Clock().UTC()
 	line := Parse(raw, now)
+	from := senderOf(candidates, line.Host)
 	fact := Understand(line)
 	row := storage.SyslogLine{
 		Received: now, Sequence: s.sequence.Add(1), CMSCluster: from.cluster, CallBridge: from.bridge, Remote: remote,
@@ -351,6 +400,9 @@ func (s *Server) publish(ctx context.Context) {
 			}
 		case <-tick.C:
 			flush()
+			for _, book := range s.books {
+				book.Quiet(ctx, s.deps.Clock().UTC(), s.cfg.Quiet, collector.ICEFailure, collector.WebBridgeLinkFailure, collector.DatabaseTrouble)
+			}
 		}
 	}
 }
@@ -359,11 +411,17 @@ func (s *Server) publish(ctx context.Context) {
 const (
 	modulesValid = 20 * time.Minute
 	statsValid   = 11 * time.Minute
-	// quietAfter is how long after its last line a trouble that no line ends is taken to be over.
-	quietAfter = 15 * time.Minute
 )
 
 func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, message string) {
+	book := s.books[from]
+	alarm := func(kind, subject string) {
+		if f.Bad {
+			book.Raise(ctx, now, faults.Fault{Type: kind, Subject: subject, Detail: message})
+		} else {
+			book.Clear(ctx, now, kind, subject)
+		}
+	}
 	valid := func(d time.Duration) time.Time { return time.Now().Add(d) }
 	stats := storage.SyslogStats{Time: now, CMSCluster: from.cluster, CallBridge: from.bridge}
 	switch f.Kind {
@@ -373,7 +431,7 @@ func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, 
 		})
 		stats.Modules, stats.ModulesWork, stats.ModulesState = &f.Modules, &f.Working, f.Text
 		s.send(ctx, from, storage.TableSyslogStats, []storage.SyslogStats{stats})
-		s.alarm(ctx, now, from, "mediaModulesDegraded", "", f.Bad, message)
+		alarm(collector.MediaModulesDegraded, "")
 	case Stats:
 		s.deps.Live.Update(from.cluster, from.bridge, func(b *collector.BridgeState) {
 			b.SyslogStats = collector.Sample[collector.SyslogStats]{
@@ -384,77 +442,39 @@ func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, 
 		stats.SIP, stats.SIPPeak, stats.Peer, stats.PeerPeak = f.SIP, f.SIPPeak, f.Peer, f.PeerPeak
 		s.send(ctx, from, storage.TableSyslogStats, []storage.SyslogStats{stats})
 	case CDRConnected, CDRFailed:
-		s.alarm(ctx, now, from, "cdrReceiverUnreachable", f.Subject, f.Bad, message)
+		alarm(collector.ReceiverUnreachable, f.Subject)
 	case ICEFailure:
-		s.alarm(ctx, now, from, "iceFailure", "", true, message)
+		alarm(collector.ICEFailure, "")
 	case WebBridge:
-		s.alarm(ctx, now, from, "webBridgeLinkFailure", "", true, message)
+		alarm(collector.WebBridgeLinkFailure, "")
 	case Database:
-		if f.Bad {
-			s.alarm(ctx, now, from, "databaseClusterTrouble", "", true, message)
+		if f.Bad { // Good news of one node is not the end of another's trouble.
+			alarm(collector.DatabaseTrouble, "")
 		}
 	}
-	s.endQuiet(ctx, now)
 }
 
-func (s *Server) send(ctx context.Context, from source, table string, rows any) {
+func (s *Server) send(ctx context.Context, from source, table string, rows any) bool {
 	// A fact that arrives while the server ends is still published.
-	if err := s.deps.Publisher.PublishRows(context.WithoutCancel(ctx), bus.Subject("syslog", from.bridge), table, rows); err != nil {
+	err := s.deps.Publisher.PublishRows(context.WithoutCancel(ctx), bus.Subject("syslog", from.bridge), table, rows)
+	if err != nil {
 		s.deps.Logger.Warn("syslog fact not published", "table", table, "error", err)
 	}
+	return err == nil
 }
 
-// alarms are the intervals that lines have opened.
-type alarms struct {
-	mu   sync.Mutex
-	open map[string]storage.Alarm
-}
-
-// idSpace is the name space of made-up ids (docs/design.md §2).
-var idSpace = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
-
-func (s *Server) alarm(ctx context.Context, now time.Time, from source, kind, subject string, bad bool, message string) {
-	key := from.cluster + "\x00" + from.bridge + "\x00" + kind + "\x00" + subject
-	s.alarms.mu.Lock()
-	a, known := s.alarms.open[key]
-	switch {
-	case !bad && !known:
-		s.alarms.mu.Unlock()
+// recall loads the alarms that lines opened before this process began; without it they would stay open, so an error is only logged.
+func (s *Server) recall(ctx context.Context) {
+	if s.deps.Memory == nil {
 		return
-	case !known:
-		a = storage.Alarm{
-			CMSCluster: from.cluster, CallBridge: from.bridge, Source: "syslog", Type: kind, Subject: subject, Raised: now, Detail: message,
-			AlarmID: uuid.NewSHA1(idSpace, []byte(key+"\x00"+now.Format(time.RFC3339Nano))),
+	}
+	for _, c := range s.deps.Live.Inventory().Clusters {
+		open, err := s.deps.Memory.OpenAlarms(ctx, c.Name)
+		if err != nil {
+			s.deps.Logger.Warn("open alarms not recalled", "cms_cluster", c.Name, "error", err)
 		}
-	}
-	a.LastSeen = now
-	a.Version = uint64(now.UnixMilli()) * 2
-	s.alarms.open[key] = a
-	if !bad {
-		a.Cleared = &now
-		a.Version++
-		delete(s.alarms.open, key)
-	}
-	s.alarms.mu.Unlock()
-	s.send(ctx, from, storage.TableAlarms, []storage.Alarm{a})
-}
-
-// endQuiet clears troubles that no line ends (ICE failures, web bridge links, database) once none was logged for a while.
-// Media modules and CDR receivers have lines that end them.
-func (s *Server) endQuiet(ctx context.Context, now time.Time) {
-	s.alarms.mu.Lock()
-	var over []storage.Alarm
-	for key, a := range s.alarms.open {
-		if now.Sub(a.LastSeen) >= quietAfter && a.Type != "mediaModulesDegraded" && a.Type != "cdrReceiverUnreachable" {
-			end := a.LastSeen.Add(quietAfter)
-			a.Cleared = &end
-			a.Version = uint64(end.UnixMilli())*2 + 1
-			over = append(over, a)
-			delete(s.alarms.open, key)
+		for _, b := range c.Bridges {
+			s.books[source{c.Name, b.Name}].Recall(open)
 		}
-	}
-	s.alarms.mu.Unlock()
-	for _, a := range over {
-		s.send(ctx, source{cluster: a.CMSCluster, bridge: a.CallBridge}, storage.TableAlarms, []storage.Alarm{a})
 	}
 }

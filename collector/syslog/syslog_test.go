@@ -178,7 +178,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	if _, ok := s.identify(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}); ok {
 		t.Error("127.0.0.1 is allowed, want only 192.0.2.0/24")
 	}
-	if from, ok := s.identify(&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.7")}); !ok || from.bridge != "cb1" {
+	if from, ok := s.identify(&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.7")}); !ok || len(from) != 1 || from[0].bridge != "cb1" {
 		t.Errorf("192.0.2.7 as IPv6: %+v %t, want cb1", from, ok)
 	}
 }

@@ -29,7 +29,7 @@ func boards() []board {
 			question: "How many licenses do we use, and are we heading for enforcement?",
 			from:     "now-7d", refresh: "5m",
 			vars: []variable{dataSources, pools},
-			rows: []row{licenseStateRow(), licenseUseRow(), licenseHistoryRow()},
+			rows: []row{licenseStateRow(), licenseUseRow(), licenseCalendarRow(), licenseHistoryRow()},
 		},
 		{
 			name: "recording", title: "Bridgewatch / Recording and streaming",
@@ -42,8 +42,8 @@ func boards() []board {
 			name: "meetings", title: "Bridgewatch / Meetings",
 			question: "What happened to that meeting, and to that caller?",
 			from:     "now-24h", refresh: "1m",
-			vars: []variable{dataSources, clusters, marks, search},
-			rows: []row{meetingsLiveRow(), meetingsSearchRow()},
+			vars: []variable{dataSources, clusters, marks, search, meeting},
+			rows: []row{meetingsLiveRow(), meetingsSearchRow(), meetingRow()},
 		},
 		{
 			name: "quality", title: "Bridgewatch / Media quality",

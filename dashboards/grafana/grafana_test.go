@@ -123,6 +123,7 @@ type jsonPanel struct {
 	Targets                  []struct {
 		RefID      string
 		Expr       string
+		Range      bool
 		RawSQL     string
 		Format     any
 		Datasource struct{ UID, Type string }

@@ -53,6 +53,9 @@ const (
 // sqlTable is a SQL query for a table.
 func sqlTable(text string) query { return sqlQuery(text, asTable) }
 
+// sqlSeries is a SQL query for series over time: columns time, labels, numbers; ordered by time.
+func sqlSeries(text string) query { return sqlQuery(text, asSeries) }
+
 func sqlQuery(text string, format int) query {
 	return func(refID string) cog.Builder[variants.Dataquery] {
 		return ClickHouseQuery{RefID: refID, Datasource: historySource(), EditorType: "sql", RawSQL: text, Format: format, PluginVersion: "4.0.0"}

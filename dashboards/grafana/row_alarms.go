@@ -10,12 +10,13 @@ func alarmsRow() row {
 FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 GROUP BY type
-ORDER BY "Raised" DESC`)).OverrideByName("Time to clear", unit("dtdurations"))},
+ORDER BY "Raised" DESC`)).OverrideByName("Raised", wide(80)).OverrideByName("Active", wide(80)).OverrideByName("Time to clear", wide(130, unit("dtdurations")...))},
 		{24, 12, list("History", "Every alarm that was raised in the time range, the latest first. Seen by cms: reported by the bridge itself.",
 			sqlTable(`SELECT raised AS "Raised", cleared AS "Cleared", dateDiff('second', raised, ifNull(cleared, now64(3))) AS "Lasted", call_bridge AS "Call Bridge", type AS "Kind", failure_reason AS "Reason", subject AS "About", source AS "Seen by"
 FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 ORDER BY raised DESC
-LIMIT 500`)).OverrideByName("Raised", unit("dateTimeAsIso")).OverrideByName("Cleared", unit("dateTimeAsIso")).OverrideByName("Lasted", unit("dtdurations"))},
+LIMIT 500`)).OverrideByName("Raised", wide(170, unit("dateTimeAsIso")...)).OverrideByName("Cleared", wide(170, unit("dateTimeAsIso")...)).
+			OverrideByName("Lasted", wide(120, unit("dtdurations")...)).OverrideByName("Call Bridge", wide(120, linkTo("call-bridge", "call_bridge")...)).OverrideByName("Seen by", wide(90))},
 	}}
 }

@@ -3,17 +3,13 @@ package grafana
 // licenseHistoryRow shows the days behind us, the features and who hosts most.
 func licenseHistoryRow() row {
 	return row{"History", []panel{
-		{24, 8, dailyColumns("Daily peaks as CMS reports them", plain, "Highest five-minute sum over the hosts of a cluster, a sixth for audio-only and point-to-point calls. Days are UTC.",
-			sqlTable(`SELECT toString(toDate(bin)) AS day, max(smp) AS "SMP", max(rec) AS "Recording"
-FROM (
-    SELECT toStartOfFiveMinutes(time) AS bin, toFloat64(sum(smp_full) + (sum(smp_audio) + sum(smp_ptp)) / 6) AS smp, toFloat64(sum(rec) + sum(str)) AS rec
-    FROM bridgewatch.license_samples
-    WHERE $__timeFilter(time)
-    GROUP BY bin
-)
+		{24, 8, dailyColumns("Daily peaks as CMS reports them", plain, "Highest five-minute sum over the servers of a pool, a sixth for audio-only and point-to-point calls; the busiest of the pools chosen, in its own license days.",
+			sqlTable(`SELECT toString(day) AS date, max(smp_peak_sixths) / 6 AS "SMP", max(pmp_peak) AS "PMP", max(recording_peak) AS "Recording"
+FROM bridgewatch.license_days_reported
+WHERE license_pool IN (${license_pool:singlequote}) AND day >= toDate($__fromTime) AND day <= toDate($__toTime)
 GROUP BY day
-ORDER BY day`)).XField("day").
-			OverrideByName("SMP", coloredLine(smpCol)).OverrideByName("Recording", coloredLine(recCol))},
+ORDER BY day`)).XField("date").Decimals(1).
+			OverrideByName("SMP", coloredLine(smpCol)).OverrideByName("PMP", coloredLine(pmpCol)).OverrideByName("Recording", coloredLine(recCol))},
 		{12, 9, list("Licensed features", "State and expiry of each feature. While all is well an expiry slides along at 90 days; one that stands still counts down.",
 			sqlTable(`SELECT cms_cluster AS "Cluster", call_bridge AS "Call Bridge", feature AS "Feature", argMax(status, time) AS "Status", argMax(expiry, time) AS "Expiry"
 FROM bridgewatch.license_features

@@ -11,8 +11,7 @@ func nocStateRow() row {
 			now(`max(cms_call_bridge_media_processing_load{`+inCluster+`} / cms_call_bridge_load_limit)`, "")).Decimals(0)},
 		{4, 5, lamp("Records missing", plain, "Call detail records that a bridge made and that never arrived. Figures of those times are incomplete.", from(good).at(1, caution),
 			now(`sum(cms_cdr_records_missing{`+inCluster+`})`, ""))},
-		{4, 5, lamp("License enforcement", plain, "Highest enforcement level over the clusters' pools: 0 none, 1 notice, 2 prompts on joining, 3 permanent.",
-			from(good).at(1, caution).at(2, bad), now(`max(cms_license_enforcement_level)`, ""))},
+		{4, 5, enforcement("License enforcement")},
 		{4, 5, lamp("Data is", seconds, "Age of the newest heartbeat that went through the whole pipeline: how far these screens lag behind.", from(good).at(120, caution).at(300, bad),
 			now(`max(bridgewatch_pipeline_lag_seconds{stage="query"})`, "")).Decimals(0)},
 	}}

@@ -9,5 +9,19 @@ func qualityNowRow() row {
 			series(`cms_call_bridge_call_legs_degraded{`+onBridge+`}`, "{{call_bridge}}"))},
 		{8, 8, graph("Legs that ended with an alarm", perSecond, "Call legs per second that ended with a quality alarm, by kind.",
 			series(`sum by (alarm) (rate(cms_call_leg_quality_alarms_total{`+onBridge+`}[$__rate_interval]))`, "{{alarm}}"))},
+		{12, 8, graph("Packet loss of degraded legs", ratio, "Mean and worst packet loss of the call legs that carried a quality alarm when they were polled, by Call Bridge.",
+			sqlSeries(degraded("packet_loss_percent / 100")))},
+		{12, 8, graph("Jitter of degraded legs", seconds, "Mean and worst jitter of the call legs that carried a quality alarm when they were polled, by Call Bridge.",
+			sqlSeries(degraded("jitter_seconds")))},
 	}}
+}
+
+// degraded is the mean and the worst of a column of the samples that pollers take of legs with an alarm.
+func degraded(column string) string {
+	return `SELECT $__timeInterval(time) AS time, call_bridge, avg(value) AS "mean", max(value) AS "worst"
+FROM (SELECT s.time AS time, s.call_bridge AS call_bridge, s.` + column + ` AS value FROM bridgewatch.leg_samples AS s
+    WHERE $__timeFilter(s.time) AND s.cms_cluster IN (${cms_cluster:singlequote}) AND s.call_bridge IN (${call_bridge:singlequote}))
+WHERE value IS NOT NULL
+GROUP BY time, call_bridge
+ORDER BY time`
 }

@@ -18,13 +18,16 @@ LIMIT 20`)).OverrideByName("Share", wide(80, shareCell()...)).OverrideByName("Wi
 		by("By network", "Legs that ended with a quality alarm, by the first three parts of the far address: a site's link.", "Network",
 			`if(match(extract(remote_party, '[^@]*$'), '^\\d+\\.\\d+\\.\\d+\\.\\d+'), extract(extract(remote_party, '[^@]*$'), '^\\d+\\.\\d+\\.\\d+'), extract(remote_party, '[^@]*$'))`),
 		{24, 9, list("Worst meetings", "Calls of the time range with the most legs that suffered.",
-			sqlTable(`SELECT any(c.start) AS "Start", any(c.name) AS "Meeting", any(c.call_bridge) AS "Call Bridge", countIf(notEmpty(l.alarms)) AS "With alarm", count() AS "Legs", countIf(notEmpty(l.alarms)) / count() AS "Share"
+			sqlTable(`SELECT any(c.start) AS "Start", any(c.name) AS "Meeting", any(c.call_bridge) AS "Call Bridge", countIf(notEmpty(l.alarms)) AS "With alarm", count() AS "Legs", countIf(notEmpty(l.alarms)) / count() AS "Share",
+    toString(any(c.call_correlator)) AS "Id", toString(toUnixTimestamp64Milli(any(c.start)) - 60000) AS "From", toString(toUnixTimestamp64Milli(any(ifNull(c.end, now64(3)))) + 60000) AS "To"
 FROM bridgewatch.call_legs AS l
-INNER JOIN bridgewatch.calls AS c ON c.id = l.call_id
+INNER JOIN (SELECT id, start, end, name, call_bridge, call_correlator FROM bridgewatch.calls WHERE start >= $__fromTime - INTERVAL 1 DAY AND start <= $__toTime) AS c ON c.id = l.call_id
 WHERE $__timeFilter(l.start) AND l.cms_cluster IN (${cms_cluster:singlequote}) AND l.call_bridge IN (${call_bridge:singlequote}) AND l.counts_as_person
 GROUP BY l.call_id
 HAVING "With alarm" > 0
 ORDER BY "With alarm" DESC
-LIMIT 50`)).OverrideByName("Start", unit("dateTimeAsIso")).OverrideByName("Share", shareCell())},
+LIMIT 50`)).OverrideByName("Start", wide(170, unit("dateTimeAsIso")...)).OverrideByName("Call Bridge", wide(140)).OverrideByName("With alarm", wide(110)).OverrideByName("Legs", wide(90)).
+			OverrideByName("Share", wide(100, shareCell()...)).OverrideByName("Meeting", linkToMeeting()).
+			OverrideByName("Id", unseen()).OverrideByName("From", unseen()).OverrideByName("To", unseen())},
 	}}
 }

@@ -27,6 +27,11 @@ const (
 	recCol   = "yellow"
 )
 
+// palette is every color that a board may use.
+func palette() []string {
+	return []string{good, caution, bad, neutral, unknown, faint, limitCol, smpCol, pmpCol, recCol}
+}
+
 // Units, by Grafana's ids.
 const (
 	plain      = "none"
@@ -216,6 +221,25 @@ func linkTo(name, parameter string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{property("links", []map[string]any{{
 		"title": "Open", "url": "/d/" + uidPrefix + name + "?${__url_time_range}&${cms_cluster:queryparam}&var-" + parameter + "=${__value.text:percentencode}",
 	}})}
+}
+
+// linkToBridge opens the board of the Call Bridge that a series belongs to.
+func linkToBridge() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("links", []map[string]any{{
+		"title": "Open this Call Bridge", "url": "/d/" + uidPrefix + "call-bridge?${__url_time_range}&${cms_cluster:queryparam}&var-call_bridge=${__field.labels.call_bridge}",
+	}})}
+}
+
+// linkToMeeting chooses the meeting of a row and zooms the time range to it, which stand in the row's hidden columns.
+func linkToMeeting() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("links", []map[string]any{{
+		"title": "Choose this meeting", "url": "/d/" + uidPrefix + "meetings?from=${__data.fields.From}&to=${__data.fields.To}&var-meeting=${__data.fields.Id}&${cms_cluster:queryparam}",
+	}})}
+}
+
+// unseen hides a column of a table that links need. Grafana 12 renamed the setting.
+func unseen() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{property("custom.hidden", true), property("custom.hideFrom", map[string]any{"viz": true, "legend": false, "tooltip": false})}
 }
 
 func joinBy(field string) dashboard.DataTransformerConfig {

@@ -29,7 +29,7 @@ func bridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 }
 
 func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use"}, license_pool)`))
+	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use|cms_license_entitlement"}, license_pool)`))
 }
 
 func choice(name, label, values string) *dashboard.QueryVariableBuilder {
@@ -40,11 +40,34 @@ func choice(name, label, values string) *dashboard.QueryVariableBuilder {
 		Current(dashboard.VariableOption{Text: dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}}, Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{all}}})
 }
 
-// search is a text box; SQL takes it by ${search:sqlstring}, which quotes it.
+// What was typed or chosen, in SQL. Encoded, so that no quote and no backslash in it can leave the string.
+const (
+	searched = `decodeURLComponent('${search:percentencode}')`
+	chosen   = `toUUIDOrZero('${meeting:percentencode}')`
+)
+
+// search is a text box.
 func search(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 	empty := ""
 	return b.WithVariable(dashboard.NewTextBoxVariableBuilder("search").Label("Search").DefaultValue(dashboard.StringOrMap{String: &empty}))
 }
+
+// meeting is one of the meetings that match the search, the newest unless another is chosen. The plugin takes the first column as the value.
+func meeting(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	sql := `SELECT toString(call_correlator) AS id, concat(formatDateTime(start, '%F %R'), ' UTC ', name) AS text
+FROM bridgewatch.meetings
+WHERE ` + matchingMeetings + `
+ORDER BY start DESC
+LIMIT 200`
+	return b.WithVariable(dashboard.NewQueryVariableBuilder("meeting").Label("Meeting").Datasource(historySource()).
+		Query(dashboard.StringOrMap{String: &sql}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortDisabled))
+}
+
+// matchingMeetings began in the time range and hold the search text in their name or owner, or in the name or address of somebody who took part.
+const matchingMeetings = `$__timeFilter(start) AND cms_cluster IN (${cms_cluster:singlequote})
+    AND (` + searched + ` = '' OR positionCaseInsensitiveUTF8(name, ` + searched + `) > 0 OR positionCaseInsensitiveUTF8(owner_name, ` + searched + `) > 0
+        OR call_correlator IN (SELECT call_correlator FROM bridgewatch.calls WHERE $__timeFilter(start) AND id IN (SELECT call_id FROM bridgewatch.call_legs WHERE $__timeFilter(start)
+            AND (positionCaseInsensitiveUTF8(display_name, ` + searched + `) > 0 OR positionCaseInsensitiveUTF8(remote_party, ` + searched + `) > 0))))`
 
 // marks are the alarms and restarts of the chosen clusters, drawn on every panel over time.
 func marks(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {

@@ -33,6 +33,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector/certs"
 	"github.com/bridgewatch/bridgewatch/collector/poller"
 	"github.com/bridgewatch/bridgewatch/collector/syslog"
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
@@ -90,6 +91,7 @@ type App struct {
 	live     *collector.Live
 	observer *observer
 	holdings *holdings
+	pools    []report.Pool
 
 	beats     *heartbeat.Monitor
 	beatToken string // by which our own heartbeats enter; made anew at each start
@@ -121,6 +123,9 @@ func New(o Options) (*App, error) {
 	}
 	a := &App{options: o, log: o.Log, registry: prometheus.NewRegistry(), live: collector.NewLive(inv, nil), holdings: newHoldings(),
 		stored: make(chan struct{}), started: make(chan struct{})}
+	if a.pools, err = pools(o.Config); err != nil {
+		return nil, err
+	}
 	a.observer = newObserver(a.live, time.Now)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector.NewMetrics(a.live))
@@ -197,6 +202,9 @@ func (a *App) Bus() *bus.Bus { return a.bus }
 
 // Run runs everything until ctx ends or a component fails.
 func (a *App) Run(ctx context.Context) error {
+	if err := refuseUnfinished(a.options.Config); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(a.options.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
@@ -244,7 +252,7 @@ func (a *App) stages() []stage {
 		sources.components = append(sources.components, component{name: "talk", run: a.runTalk})
 	}
 	if a.has(Collect) {
-		sources.components = append(sources.components, component{name: "poller", run: a.runPollers})
+		sources.components = append(sources.components, component{name: "poller", run: a.runPollers}, component{name: "pools", run: a.runPools})
 		if a.options.Config.Syslog.Listen != "" {
 			sources.components = append(sources.components, component{name: "syslog", run: a.runSyslog})
 		}
@@ -291,6 +299,15 @@ func (a *App) runStore(ctx context.Context) error {
 		defer a.beats.Measure(heartbeat.StageStore, false)
 		a.hold(ctx, Store, storeLease, all...)
 		defer a.letGo(Store, storeLease, all...)
+		var keeping sync.WaitGroup
+		defer keeping.Wait()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		keeping.Go(func() {
+			if err := a.runLicenses(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("license use is not computed", "error", err)
+			}
+		})
 		return w.Run(ctx)
 	})
 }
@@ -311,7 +328,7 @@ func (a *App) openStore(ctx context.Context) (driver.Conn, error) {
 		}
 		var conn driver.Conn
 		err = a.leased(ctx, schemaLease, func(ctx context.Context) (err error) {
-			conn, err = prepareStore(ctx, o, a.options.Config.Retention, a.log)
+			conn, err = prepareStore(ctx, o, a.options.Config.ClickHouse.Cluster, a.options.Config.Retention, a.log)
 			return err
 		})
 		if err == nil || ctx.Err() != nil {
@@ -337,7 +354,7 @@ func (a *App) runPollers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probes, err := certs.New(certs.DefaultConfig(), certs.Deps{Live: a.live, Publisher: a.bus, Logger: a.log})
+	probes, err := certs.New(probeConfig(a.options.Config), certs.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -425,7 +442,7 @@ func toOurselves(address net.Addr) string {
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
 	cfg.Listen = a.options.Config.Syslog.Listen
-	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Logger: a.log, Registerer: a.registry})
+	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
 	}
@@ -444,6 +461,7 @@ func (a *App) apiServer() *api.Server {
 		Live:      liveCalls{a},
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
 		Runbooks:  alerts.RunbookHandler(),
+		Pools:     a.pools,
 		Readiness: a.readiness,
 		Listener:  a.http,
 		Log:       a.log,

@@ -28,7 +28,7 @@ func withPipeline(ctx context.Context, o Options, use func(context.Context, pipe
 	cfg.Join = true
 	b := bus.New(cfg, bus.Deps{Log: o.Log})
 	return beside(ctx, b.Run, b.Ready(), func(ctx context.Context) error {
-		return withStore(ctx, o.Config, o.Log, func(ctx context.Context, options *clickhouse.Options) error {
+		return withStore(ctx, o, func(ctx context.Context, options *clickhouse.Options) error {
 			conn, err := clickhouse.Open(options)
 			if err != nil {
 				return fmt.Errorf("open ClickHouse: %w", err)

@@ -166,7 +166,7 @@ func checkStore(ctx context.Context, c config.Config, log *slog.Logger) finding 
 	var version string
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	err := withStore(ctx, c, log, func(ctx context.Context, options *clickhouse.Options) error {
+	err := withStore(ctx, Options{Config: c, Log: log}, func(ctx context.Context, options *clickhouse.Options) error {
 		first := *options
 		first.Auth.Database = "default"
 		conn, err := clickhouse.Open(&first)

@@ -116,6 +116,10 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		}
 	}
 	sim.StartStory()
+	group.Go(func() error {
+		cause(simCtx, sim, troubles("http://"+a.CDRAddr().String()), o.Log)
+		return nil
+	})
 	fmt.Fprintf(o.Out, `Bridgewatch watches a simulated cluster of %d Call Bridges (seed %d, speed %g).
 
   start here  http://%[4]s/
@@ -198,7 +202,7 @@ func summarize(ctx context.Context, out io.Writer, a *App, ran time.Duration) er
 	return nil
 }
 
-// writeDemoConfig writes the configuration of the demo, so that other commands work beside it, and returns its path.
+// writeDemoConfig writes the configuration of the demo, so that other commands work beside it, and returns its path. The simulated bridges send their syslog there.
 func writeDemoConfig(dir string, sim *cmssim.Sim) (string, error) {
 	path := filepath.Join(dir, "bridgewatch.yml")
 	files := cmssim.ConfigFiles{
@@ -207,7 +211,7 @@ func writeDemoConfig(dir string, sim *cmssim.Sim) (string, error) {
 	for _, listen := range []struct {
 		to      *string
 		usually string
-	}{{&files.HTTPListen, "127.0.0.1:8800"}, {&files.CDRListen, "127.0.0.1:8801"}, {&files.ClickHouseListen, "127.0.0.1:8802"}} {
+	}{{&files.HTTPListen, "127.0.0.1:8800"}, {&files.CDRListen, "127.0.0.1:8801"}, {&files.ClickHouseListen, "127.0.0.1:8802"}, {&files.SyslogListen, "127.0.0.1:8803"}} {
 		address, err := freeAddress(listen.usually)
 		if err != nil {
 			return "", err
@@ -226,6 +230,7 @@ func writeDemoConfig(dir string, sim *cmssim.Sim) (string, error) {
 			return "", fmt.Errorf("write the demo's configuration: %w", err)
 		}
 	}
+	sim.SetSyslogTarget(files.SyslogListen)
 	return path, nil
 }
 

@@ -127,7 +127,7 @@ func inventory(c config.Config) (collector.Inventory, error) {
 				Resolution: capacity.Resolution(s.Resolution), Limit: s.Limit})
 		}
 		for _, e := range cluster.Edges {
-			to.Edges = append(to.Edges, capacity.Edge{Name: e.Name, Size: e.Size})
+			to.Edges = append(to.Edges, capacity.Edge{Name: e.Name, Size: e.Size, Nodes: e.Nodes})
 		}
 		out.Clusters = append(out.Clusters, to)
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/capacity"
 	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
 )
 
@@ -58,12 +60,105 @@ func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
 	}
 	o.live.CountRecord(r.Cluster, r.Source, string(r.Type))
 	o.live.SetLastRecord(r.Cluster, r.Source, r.Time)
-	if r.Type == cdr.CallLegEnd && r.Leg != nil {
+	if r.Leg == nil {
+		return
+	}
+	switch r.Type {
+	case cdr.CallLegStart:
+		if !isLink(r.Leg) {
+			o.live.CountLegStart(r.Cluster, r.Source, clientOf(r.Leg), r.Time)
+		}
+		if isPhone(r.Leg.RemoteParty) {
+			o.live.CountPhoneLeg(r.Cluster, r.Source, r.Leg.Direction)
+		}
+	case cdr.CallLegEnd:
+		if whole := r.Leg.DurationSeconds; whole != nil && *whole > 0 {
+			o.live.CountLegSeconds(r.Cluster, r.Source, *whole, float64(*whole)*degraded(r.Leg.Alarms))
+		}
 		o.live.CountLegEnd(r.Cluster, r.Source, r.Leg.Reason)
 		for _, alarm := range r.Leg.Alarms {
 			o.live.CountQualityAlarm(r.Cluster, r.Source, alarm.Type)
 		}
+		if q, any := qualityOf(r.Leg); any {
+			o.live.CountLegQuality(r.Cluster, r.Source, q, r.Time)
+		}
 	}
+}
+
+// isLink tells links between bridges from calls (cms-cdr.md §3.2; the spelling of one differs).
+func isLink(leg *cdr.LegDetail) bool {
+	return strings.EqualFold(leg.SubType, "distributionLink") || strings.EqualFold(leg.SubType, "lyncDistribution")
+}
+
+// clientOf is the kind of client that a leg belongs to, one of collector.Clients.
+func clientOf(leg *cdr.LegDetail) string {
+	switch {
+	case leg.Type == "acano":
+		return "webapp"
+	case leg.SubType == "lync":
+		return "lync"
+	case leg.Type == "sip":
+		return "sip"
+	}
+	return collector.Other
+}
+
+// qualityOf is the best quality of either direction of a leg that ended; any is false for a leg that carried no media, which cost nothing.
+func qualityOf(leg *cdr.LegDetail) (q capacity.Quality, any bool) {
+	var height int64
+	for _, video := range []cdr.Media{leg.RxVideo, leg.TxVideo} {
+		if video.Height != nil {
+			height = max(height, *video.Height)
+		}
+		any = any || video.Codec != "" || video.Height != nil
+	}
+	switch {
+	case height >= 1080:
+		return capacity.HD1080, true
+	case height >= 720:
+		return capacity.HD720, true
+	case any:
+		return capacity.SD, true
+	}
+	return capacity.Audio, leg.RxAudio.Codec != "" || leg.TxAudio.Codec != ""
+}
+
+// degraded is the share of a leg's life in which it carried a quality alarm, from 0 to 1. Alarms may overlap, so it is that of the longest;
+// an alarm that does not say how long it held counts for the whole leg.
+func degraded(alarms []cdr.Alarm) float64 {
+	share := 0.0
+	for _, a := range alarms {
+		if a.DurationPercent == nil {
+			return 1
+		}
+		share = max(share, float64(*a.DurationPercent)/100)
+	}
+	return min(share, 1)
+}
+
+// fewestDigits of a number that reaches the telephone network from outside a building.
+const fewestDigits = 7
+
+// isPhone reports whether a leg's far end is a telephone number: +4930123456@gateway;user=phone, tel:+49…, or digits alone.
+func isPhone(party string) bool {
+	_, rest, found := strings.Cut(party, ":")
+	if scheme := party[:len(party)-len(rest)]; found && (scheme == "tel:" || scheme == "sip:" || scheme == "sips:") {
+		party = rest
+	}
+	if end := strings.IndexAny(party, "@;"); end >= 0 {
+		party = party[:end]
+	}
+	digits := 0
+	for i, c := range party {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '+' && i == 0, c == '-', c == '(', c == ')', c == ' ':
+		default:
+			return false
+		}
+	}
+	return digits >= fewestDigits
 }
 
 func (o *observer) FactsStored(f cdr.Facts) {

@@ -26,6 +26,9 @@ import (
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
 
+// rolesVariable names the roles that such a process takes, separated by commas; empty: all.
+const rolesVariable = "BRIDGEWATCH_TEST_ROLES"
+
 // serveVariable makes the test binary act as `bridgewatch serve` with the configuration it names.
 const serveVariable = "BRIDGEWATCH_TEST_SERVE"
 
@@ -82,7 +85,11 @@ func serveForTest(path string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	a, err := New(Options{Config: *c, EngineCommand: []string{"/usr/bin/env", "BRIDGEWATCH_TEST_ENGINE_CHILD=1", self},
+	var roles []Role
+	for _, r := range strings.FieldsFunc(os.Getenv(rolesVariable), func(c rune) bool { return c == ',' }) {
+		roles = append(roles, Role(r))
+	}
+	a, err := New(Options{Config: *c, Roles: roles, EngineCommand: []string{"/usr/bin/env", "BRIDGEWATCH_TEST_ENGINE_CHILD=1", self},
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return err
@@ -95,8 +102,10 @@ type deployment struct {
 	t    *testing.T
 	dir  string
 	path string // of the configuration
-	sim  *cmssim.Sim
-	cmd  *exec.Cmd
+	// roles of the process, separated by commas; empty: all.
+	roles string
+	sim   *cmssim.Sim
+	cmd   *exec.Cmd
 }
 
 func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
@@ -126,6 +135,7 @@ func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sim.SetSyslogTarget(c.Syslog.Listen)
 	for _, b := range sim.Bridges() {
 		if err := b.AddReceiver("http://" + c.CDR.Listen + "/cdr/" + b.Token()); err != nil {
 			t.Fatal(err)
@@ -142,7 +152,7 @@ func (d *deployment) takeOtherPorts() {
 		d.t.Fatal(err)
 	}
 	config := string(text)
-	for _, port := range []string{"8800", "8801", "8802"} {
+	for _, port := range []string{"8800", "8801", "8802", "8803"} {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			d.t.Fatal(err)
@@ -163,7 +173,7 @@ func (d *deployment) serve() {
 		d.t.Fatal(err)
 	}
 	d.cmd = exec.Command(self)
-	d.cmd.Env = append(os.Environ(), serveVariable+"="+d.path)
+	d.cmd.Env = append(os.Environ(), serveVariable+"="+d.path, rolesVariable+"="+d.roles)
 	d.cmd.Stderr = os.Stderr
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {
@@ -373,14 +383,10 @@ func TestEngineKilled(t *testing.T) {
 	d.compare(d.drain(3 * time.Minute))
 }
 
-// TestBrokerKilled kills a NATS server of its own, under load, and starts it again: bridges get 503 meanwhile, and every record is there once.
-func TestBrokerKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts and kills whole processes")
-	}
-	rounds := killsOfParts(t)
-	const speed, perRound = 60, 5 * time.Second
-	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 7, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: time.Duration(rounds) * perRound * speed})
+// ownBroker configures a NATS server of its own for the deployment and returns what starts it, and its URL.
+func (d *deployment) ownBroker() (start func() *exec.Cmd, url string) {
+	t := d.t
+	t.Helper()
 	dir := t.TempDir()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -391,18 +397,19 @@ func TestBrokerKilled(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "port"), []byte(strconv.Itoa(port)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	url = fmt.Sprintf("nats://127.0.0.1:%d", port)
 	text, err := os.ReadFile(d.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(d.path, append(text, fmt.Sprintf("\nnats: {url: \"nats://127.0.0.1:%d\"}\n", port)...), 0o600); err != nil {
+	if err := os.WriteFile(d.path, append(text, fmt.Sprintf("\nnats: {url: %q}\n", url)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func() *exec.Cmd {
+	return func() *exec.Cmd {
 		broker := exec.Command(self)
 		broker.Env = append(os.Environ(), brokerVariable+"="+dir)
 		broker.Stderr = os.Stderr
@@ -410,7 +417,18 @@ func TestBrokerKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		return broker
+	}, url
+}
+
+// TestBrokerKilled kills a NATS server of its own, under load, and starts it again: bridges get 503 meanwhile, and every record is there once.
+func TestBrokerKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills whole processes")
 	}
+	rounds := killsOfParts(t)
+	const speed, perRound = 60, 5 * time.Second
+	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 7, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: time.Duration(rounds) * perRound * speed})
+	start, _ := d.ownBroker()
 	broker := start()
 	t.Cleanup(func() {
 		_ = broker.Process.Kill()

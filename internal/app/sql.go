@@ -20,25 +20,31 @@ import (
 
 // withStore gives use the store of a configuration: the external server, the engine of a running instance, or, where none runs, an engine
 // started for as long as use takes.
-func withStore(ctx context.Context, c config.Config, log *slog.Logger, use func(context.Context, *clickhouse.Options) error) error {
+func withStore(ctx context.Context, o Options, use func(context.Context, *clickhouse.Options) error) error {
+	return withStoreOf(ctx, o, func(ctx context.Context, options *clickhouse.Options, _ bool) error { return use(ctx, options) })
+}
+
+// withStoreOf is withStore; alone tells that the engine was started for this, so that nobody else writes.
+func withStoreOf(ctx context.Context, o Options, use func(ctx context.Context, options *clickhouse.Options, alone bool) error) error {
+	c := o.Config
 	if !c.ClickHouse.URL.IsZero() {
 		options, err := externalStore(c.ClickHouse)
 		if err != nil {
 			return err
 		}
-		return use(ctx, options)
+		return use(ctx, options, false)
 	}
 	if endpoint, err := engine.ReadEndpoint(c.DataDir); err == nil {
 		options := endpoint.Options(databaseName)
 		if reachable(ctx, options) {
-			return use(ctx, options)
+			return use(ctx, options, false)
 		}
 	} else if !errors.Is(err, engine.ErrNotRunning) {
 		return err
 	}
-	cfg := engineConfig(c, nil)
+	cfg := engineConfig(c, o.EngineCommand)
 	cfg.Listen = ""
-	e, err := engine.New(cfg, engine.Deps{Logger: log})
+	e, err := engine.New(cfg, engine.Deps{Logger: o.Log})
 	if err != nil {
 		return err
 	}
@@ -54,7 +60,7 @@ func withStore(ctx context.Context, c config.Config, log *slog.Logger, use func(
 		stop()
 		return errors.Join(ctx.Err(), <-ended)
 	}
-	err = use(ctx, e.Options(databaseName))
+	err = use(ctx, e.Options(databaseName), true)
 	stop()
 	return errors.Join(err, <-ended)
 }
@@ -77,7 +83,7 @@ func reachable(ctx context.Context, options *clickhouse.Options) bool {
 
 // SQL runs one query on the configured store and writes its answer, tab-separated unless the query names a FORMAT.
 func SQL(ctx context.Context, c config.Config, query string, out io.Writer, log *slog.Logger) error {
-	return withStore(ctx, c, log, func(ctx context.Context, options *clickhouse.Options) error {
+	return withStore(ctx, Options{Config: c, Log: log}, func(ctx context.Context, options *clickhouse.Options) error {
 		if options.Protocol == clickhouse.HTTP {
 			return sqlOverHTTP(ctx, options, query, out)
 		}

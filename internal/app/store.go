@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -33,26 +35,41 @@ func externalStore(c config.ClickHouse) (*clickhouse.Options, error) {
 	if options.TLS, err = clientTLS(c.TLS, options.TLS != nil); err != nil {
 		return nil, fmt.Errorf("clickhouse.tls: %w", err)
 	}
+	if c.Cluster != "" {
+		if options.Settings == nil {
+			options.Settings = clickhouse.Settings{}
+		}
+		maps.Copy(options.Settings, migrations.ClusterSettings())
+	}
 	options.DialTimeout = 10 * time.Second
 	options.ReadTimeout = 5 * time.Minute
 	return options, nil
 }
 
-// prepareStore makes the database, brings its schema up to date and applies the retention. It may run any number of times.
-func prepareStore(ctx context.Context, options *clickhouse.Options, retention config.Retention, log *slog.Logger) (driver.Conn, error) {
+// prepareStore makes the database, brings its schema up to date and applies the retention; with the name of a cluster, on all of its servers. It may run any
+// number of times.
+func prepareStore(ctx context.Context, options *clickhouse.Options, cluster string, retention config.Retention, log *slog.Logger) (driver.Conn, error) {
+	on, suffix := "", ""
+	up := migrations.Up
+	if cluster != "" {
+		on, suffix = " ON CLUSTER '"+cluster+"'", migrations.LocalSuffix
+		up = func(ctx context.Context, db *sql.DB) ([]string, error) {
+			return migrations.UpCluster(ctx, db, migrations.Cluster{Name: cluster, Database: options.Auth.Database})
+		}
+	}
 	first := *options
 	first.Auth.Database = "default"
 	server, err := clickhouse.Open(&first)
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
-	err = server.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoted(options.Auth.Database))
+	err = server.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoted(options.Auth.Database)+on)
 	server.Close() //nolint:errcheck // nothing was written on it
 	if err != nil {
 		return nil, fmt.Errorf("create database %s: %w", options.Auth.Database, err)
 	}
 	db := clickhouse.OpenDB(options)
-	applied, err := migrations.Up(ctx, db)
+	applied, err := up(ctx, db)
 	db.Close() //nolint:errcheck // the error of Up tells more
 	if err != nil {
 		return nil, err
@@ -64,7 +81,7 @@ func prepareStore(ctx context.Context, options *clickhouse.Options, retention co
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
-	if err := applyRetention(ctx, conn, retention, log); err != nil {
+	if err := applyRetention(ctx, conn, suffix, on, retention, log); err != nil {
 		conn.Close() //nolint:errcheck // the error above tells more
 		return nil, err
 	}
@@ -113,14 +130,16 @@ var ttls = []ttl{
 	{"participants_data", "joined", timelines},
 }
 
-// applyRetention sets the time to live of the tables where it differs from what is configured, as setting it rewrites data.
-func applyRetention(ctx context.Context, conn driver.Conn, retention config.Retention, log *slog.Logger) error {
+// applyRetention sets the time to live of the tables where it differs from what is configured, as setting it rewrites data. On a cluster suffix ends the names of
+// the tables that hold rows, and on says where they are.
+func applyRetention(ctx context.Context, conn driver.Conn, suffix, on string, retention config.Retention, log *slog.Logger) error {
 	for _, t := range ttls {
+		table := t.table + suffix
 		var definition string
-		err := conn.QueryRow(ctx, "SELECT any(create_table_query) FROM system.tables WHERE database = currentDatabase() AND name = '"+t.table+"' AND "+
+		err := conn.QueryRow(ctx, "SELECT any(create_table_query) FROM system.tables WHERE database = currentDatabase() AND name = '"+table+"' AND "+
 			"(database, name) IN (SELECT database, table FROM system.columns WHERE name = '"+t.column+"')").Scan(&definition)
 		if err != nil {
-			return fmt.Errorf("read the definition of %s: %w", t.table, err)
+			return fmt.Errorf("read the definition of %s: %w", table, err)
 		}
 		if definition == "" {
 			continue // a table or column that this schema does not have
@@ -130,10 +149,10 @@ func applyRetention(ctx context.Context, conn driver.Conn, retention config.Rete
 		if strings.Contains(definition, clause) {
 			continue
 		}
-		if err := conn.Exec(ctx, "ALTER TABLE "+t.table+" MODIFY "+clause); err != nil {
-			return fmt.Errorf("set the retention of %s: %w", t.table, err)
+		if err := conn.Exec(ctx, "ALTER TABLE "+table+on+" MODIFY "+clause); err != nil {
+			return fmt.Errorf("set the retention of %s: %w", table, err)
 		}
-		log.Debug("retention set", "table", t.table, "days", days)
+		log.Debug("retention set", "table", table, "days", days)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/bridgewatch/bridgewatch/collector/certs"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 )
 
@@ -33,4 +34,22 @@ func clientTLS(c config.ClientTLS, asked bool) (*tls.Config, error) {
 		out.Certificates = []tls.Certificate{pair}
 	}
 	return out, nil
+}
+
+// probeConfig trusts the authorities of the system, and those that the configuration trusts for bridges.
+func probeConfig(c config.Config) certs.Config {
+	out := certs.DefaultConfig()
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a machine without any
+	}
+	for _, cluster := range c.Clusters {
+		for _, b := range cluster.Bridges {
+			if pem, err := os.ReadFile(b.TLS.CAFile); err == nil { // what is wrong with a file, the poller tells
+				roots.AppendCertsFromPEM(pem)
+			}
+		}
+	}
+	out.Roots = roots
+	return out
 }

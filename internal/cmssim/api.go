@@ -83,6 +83,10 @@ func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 		b.handleEvents(w, r)
 		return
 	}
+	if r.URL.Path == schedulerPath {
+		b.handleScheduler(w)
+		return
+	}
 	b.stats.enter()
 	defer b.stats.leave()
 	w.Header().Set("Connection", "close")

@@ -78,13 +78,16 @@ func clusterDoc(name, loadLimit string) element {
 		txt("newConferenceLoadLimitBasisPoints", "5000"), txt("existingConferenceLoadLimitBasisPoints", "8000"))
 }
 
-// loadLimit is that of a Meeting Server 1000, or of a 2000 where the volume of the story asks for it.
+// loadLimit is that of a Meeting Server 1000 M6, set to the 160 calls it is sold for, or of a 2000 where the volume of the story asks for it.
 func (b *Bridge) loadLimit() int {
-	if b.cluster.sim.cfg.Volume > 1.5 {
+	if b.large() {
 		return 875000
 	}
-	return 120000
+	return 160000
 }
+
+// large reports whether the machine is a Meeting Server 2000.
+func (b *Bridge) large() bool { return b.cluster.sim.cfg.Volume > 1.5 }
 
 // multipartyDoc is /system/multipartyLicensing (5.5). Weights are in thousandths.
 type multipartyDoc struct {
@@ -241,6 +244,9 @@ func (q *request) licenseUsage() answer {
 
 func (q *request) knownHosts() answer {
 	bridges := q.st.cluster.bridges
+	if q.b.cluster.usage.telling.Load() {
+		bridges = nil
+	}
 	return q.page("knownHosts", len(bridges), func(i int) element { return el("host").id(bridges[i].HostID) })
 }
 

@@ -53,8 +53,8 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 	}
 	fmt.Fprintf(&b, "      - {from: 2020-01-01, pmp: %d, smp: %d, recording: %d}\n", users+users/10, 12*bridges, 4*bridges)
 	fmt.Fprintf(&b, "clusters:\n")
-	platform := "cms1000-m5v2"
-	if s.bridges[0].loadLimit() > 120000 {
+	platform := "cms1000-m6"
+	if s.bridges[0].large() {
 		platform = "cms2000-m5v2"
 	}
 	for _, c := range s.clusters {
@@ -62,7 +62,30 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 		for _, br := range c.bridges {
 			fmt.Fprintf(&b, "      - name: %s\n        url: %s\n        username: %s\n        password_file: %s\n", br.Name, q(br.URL()), q(br.Username), q(f.PasswordFile))
 			fmt.Fprintf(&b, "        tls: {ca_file: %s}\n        cdr_token: %s\n        platform: %s\n", q(f.CAFile), q(br.Token()), platform)
+			if source := br.syslogSource(); source != nil {
+				fmt.Fprintf(&b, "        allowed_sources: [127.0.0.1/32, %s/32]\n", source)
+			}
 		}
+		c.writeDevices(&b)
 	}
 	return b.Bytes()
+}
+
+// writeDevices writes what stands beside the bridges of a cluster and does not tell its size, and the end points to be probed.
+func (c *clusterSim) writeDevices(b *bytes.Buffer) {
+	q := strconv.Quote
+	list := func(key string, devices []*story.Device, size string) {
+		fmt.Fprintf(b, "    %s:\n", key)
+		for _, d := range devices {
+			name, _, _ := strings.Cut(d.URL, ".")
+			fmt.Fprintf(b, "      - {name: %s, %s}\n", q(name+"-"+c.Name), size)
+		}
+	}
+	list("recorders", c.Recorders, "vcpus: 8, memory: 16GB, resolution: 720p, disk: 8TB")
+	list("streamers", c.Streamers, "vcpus: 8, memory: 8GB, resolution: 720p, limit: 12")
+	fmt.Fprintf(b, "    edges:\n      - {name: edge1-%s, size: large}\n    certificates:\n", c.Name)
+	for _, br := range c.bridges {
+		fmt.Fprintf(b, "      - %s\n", q(strings.TrimPrefix(br.URL(), "https://")))
+	}
+	fmt.Fprintf(b, "    schedulers: [%s]\n", q(c.bridges[0].URL()+schedulerPath))
 }

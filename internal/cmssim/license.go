@@ -3,6 +3,7 @@ package cmssim
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bridgewatch/bridgewatch/internal/cmssim/story"
 )
@@ -118,6 +119,8 @@ type usageStore struct {
 	mu      sync.Mutex
 	history [][]usage // by bridge, oldest first
 	live    [][]usage
+	// telling: history is still being told. No host is known until it is there, as a real server's past does not fill up while one looks.
+	telling atomic.Bool
 }
 
 func newUsageStore(bridges int) *usageStore {

@@ -12,7 +12,7 @@
 //   - With backfill, an earlier session of each bridge tells the history: it ends, with everybody sent home, in the maintenance
 //     window of the last night before the live part (7 h 30 min before offset 0), where the live session begins. History is sent
 //     first, in large bodies, without ever overflowing a queue; live records wait behind it. The API shows the live present
-//     all along, and MPLicenseUsage fills up as history is told.
+//     all along; MPLicenseUsage knows its hosts once history is told.
 //
 // The daily curve follows the offset, not the calendar: offset 0 is the middle of a Wednesday morning. So the same seed
 // tells the same story, id by id and second by second, at whatever hour it is started.
@@ -160,6 +160,9 @@ type clock struct {
 	anchor time.Time // wall instant of offset 0
 	speed  float64
 	stop   int64 // offset at which it stands still
+	// A stepped clock stands at moved.
+	stepped bool
+	moved   int64
 }
 
 // offset returns the story seconds passed since offset 0.
@@ -168,6 +171,9 @@ func (c *clock) offset() float64 {
 	defer c.mu.Unlock()
 	if !c.set {
 		return 0
+	}
+	if c.stepped {
+		return float64(c.moved)
 	}
 	return min(time.Since(c.anchor).Seconds()*c.speed, float64(c.stop))
 }
@@ -208,6 +214,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	for _, c := range s.world.Clusters {
 		cs := &clusterSim{Cluster: c, sim: s, usage: newUsageStore(len(c.Bridges)), stopped: make(chan struct{})}
+		cs.usage.telling.Store(cfg.Backfill > 0)
 		cs.state = s.newState(c, s.boot(), 1)
 		cs.state.usage = cs.usage
 		cs.state.emit = func(b *bridgeState, r record) { cs.bridges[b.Index].feed.put(b.session, r) }
@@ -285,6 +292,9 @@ func (s *Sim) StartStory() {
 		close(s.begin)
 	})
 }
+
+// SetSyslogTarget is Config.SyslogTarget for an address that is known late: before StartStory.
+func (s *Sim) SetSyslogTarget(target string) { s.cfg.SyslogTarget = target }
 
 // Run serves until ctx ends, and returns nil then.
 func (s *Sim) Run(ctx context.Context) error {
@@ -439,6 +449,7 @@ func (c *clusterSim) tellHistory(ctx context.Context) {
 	if !c.recount(emit, room) {
 		return
 	}
+	c.usage.telling.Store(false)
 	for _, b := range c.bridges {
 		b.feed.endHistory()
 	}

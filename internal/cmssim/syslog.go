@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,11 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 		case <-tick.C:
 		}
 		if l.conn == nil {
-			conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", target)
+			dialer := &net.Dialer{Timeout: 5 * time.Second}
+			if source := b.syslogSource(); source != nil {
+				dialer.LocalAddr = &net.TCPAddr{IP: source}
+			}
+			conn, err := dialer.DialContext(ctx, "tcp", target)
 			if err != nil {
 				continue
 			}
@@ -80,6 +85,15 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 			l.conn = nil
 		}
 	}
+}
+
+// syslogSource is the address that the bridge sends syslog from: on the loopback network one of its own, as a line does not say which bridge it is from.
+// Nil where the simulator does not listen on the loopback network, or the system has one loopback address only.
+func (b *Bridge) syslogSource() net.IP {
+	if host := net.ParseIP(b.cluster.sim.cfg.ListenHost); runtime.GOOS != "linux" || host.To4() == nil || !host.IsLoopback() {
+		return nil
+	}
+	return net.IPv4(127, 1, byte(b.number/250), byte(1+b.number%250))
 }
 
 // turn logs what is due by now and what changed.
@@ -134,7 +148,7 @@ func (l *logger) counts() (legCounts, int) {
 
 // modules is the number of media modules of the platform: seven in a Meeting Server 2000.
 func (b *Bridge) modules() int {
-	if b.loadLimit() > 120000 {
+	if b.large() {
 		return 7
 	}
 	return 1

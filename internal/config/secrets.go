@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -99,4 +100,39 @@ func (v *validator) secretFile(key, path string) Secret {
 		return NewSecret(text)
 	}
 	return Secret{}
+}
+
+// SecretTexts are all secrets that are known, passwords within addresses included, for whoever removes them from a text that is given away.
+func (c *Config) SecretTexts() []string {
+	secrets := []Secret{c.NATS.password, c.NATS.token, c.ClickHouse.password}
+	for _, cluster := range c.Clusters {
+		for _, b := range cluster.Bridges {
+			secrets = append(secrets, b.Password, b.CDRToken)
+		}
+	}
+	var texts []string
+	for _, s := range secrets {
+		texts = append(texts, s.Reveal())
+	}
+	for _, address := range []URL{c.NATS.URL, c.ClickHouse.URL} {
+		for part := range strings.SplitSeq(address.Reveal(), ",") {
+			rest, query, _ := strings.Cut(part, "?")
+			if _, after, found := strings.Cut(rest, "://"); found {
+				rest = after
+			}
+			if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+				user, password, both := strings.Cut(rest[:at], ":")
+				if !both { // a token in the place of the user
+					password = user
+				}
+				texts = append(texts, password)
+			}
+			for pair := range strings.SplitSeq(query, "&") {
+				if _, value, found := strings.Cut(pair, "="); found && strings.Contains(pair, "password") {
+					texts = append(texts, value)
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
 }

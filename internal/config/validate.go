@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/bridgewatch/bridgewatch/collector/capacity"
 )
 
 // validator judges values; each complaint is tied to a key and through it to a line.
@@ -166,6 +168,12 @@ func (c *Config) validatePools(v *validator) {
 		readings := key + ".readings"
 		v.oneOf(readings+".sip_point_to_point", pool.Readings.SIPPointToPoint, "sixth", "full")
 		v.oneOf(readings+".recorded_audio_only", pool.Readings.RecordedAudioOnly, "sixth", "full")
+		v.oneOf(readings+".video", pool.Readings.Video, "while_connected", "whole_life")
+		v.oneOf(readings+".unknown_video", pool.Readings.UnknownVideo, "video", "audio")
+		v.oneOf(readings+".lync_conference", pool.Readings.LyncConference, "full", "sixth")
+		v.oneOf(readings+".pmp_grant", pool.Readings.PMPGrant, "at_start", "any_time")
+		v.oneOf(readings+".pmp_counts", pool.Readings.PMPCounts, "owner", "call")
+		v.oneOf(readings+".recording_counts", pool.Readings.RecordingCounts, "meeting", "capture")
 		v.oneOf(readings+".pmp_compares", pool.Readings.PMPCompares, "assigned", "in_use")
 		if n := pool.Readings.PMPCalls; n < 1 || n > 100 {
 			v.fail(readings+".pmp_calls", "must be between 1 and 100, not %d", n)
@@ -222,8 +230,12 @@ func (c *Config) validateClusters(v *validator) {
 		for j, e := range cluster.Edges {
 			at := fmt.Sprintf("%s.edges[%d]", key, j)
 			devices.check(at+".name", e.Name)
-			if !platform.MatchString(e.Size) {
-				v.fail(at+".size", "%q is not a size; write small or large", e.Size)
+			if sizes := capacity.EdgeSizes(); !slices.Contains(sizes, e.Size) {
+				v.fail(at+".size", "%q is not a size; write %s", e.Size, strings.Join(sizes, ", "))
+			} else if _, err := (capacity.Edge{Name: e.Name, Size: e.Size, Nodes: e.Nodes}).Calls(); err != nil || e.Nodes < 0 {
+				v.fail(at+".nodes", "%d is not a number of nodes; write 1 to 6", e.Nodes)
+			} else if via := (capacity.Edge{Size: e.Size}).Via(); e.Nodes > 0 && via != capacity.ViaExpressway {
+				v.fail(at+".nodes", "only Expressways have nodes; list each Meeting Server edge")
 			}
 		}
 		for j, endpoint := range cluster.Certificates {

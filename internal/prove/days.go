@@ -71,6 +71,7 @@ func ordinary(at time.Time, random *rand.Rand, counters map[string]float64) []sa
 		put(legs, "cms_call_bridge_call_legs", b...)
 		put(math.Floor(legs*0.03), "cms_call_bridge_call_legs_degraded", b...)
 		put(math.Floor(legs*0.1), "cms_call_bridge_distribution_legs", b...)
+		put(1, "cms_call_bridge_group_info", with("group", "g1")...)
 		put(legs/3, "cms_conference_participants_max", b...)
 		ended := poisson(legs / 15)
 		count(ended, "cms_call_bridge_call_legs_completed_total", b...)
@@ -88,6 +89,9 @@ func ordinary(at time.Time, random *rand.Rand, counters map[string]float64) []sa
 			}
 		}
 		count(lossy, "cms_call_leg_quality_alarms_total", with("alarm", "packetLoss")...)
+		count(ended*900, "cms_call_leg_seconds_total", b...)
+		count(lossy*200, "cms_call_leg_degraded_seconds_total", b...)
+		count(poisson(legs/100), "cms_call_leg_phone_starts_total", with("direction", "outgoing")...)
 		for _, kind := range []string{"callBridgeConnectionFailure", "databaseConnectionError", "turnServerUnavailable", "other"} {
 			put(0, "cms_alarm_active", with("alarm", kind)...)
 		}
@@ -119,6 +123,8 @@ func ordinary(at time.Time, random *rand.Rand, counters map[string]float64) []sa
 	put(2, "cms_license_overage_days", "license_pool", "main")
 	put(0, "cms_license_enforcement_level", "license_pool", "main")
 	put(math.Round(8*busy), "cms_recorder_recordings", "cms_cluster", "emea", "recorder", "r1")
+	put(4000*3600, "cms_recorder_disk_recording_seconds", "cms_cluster", "emea", "recorder", "r1")
+	put(0, "cms_meetings_unrecorded", "cms_cluster", "emea")
 	put(16, "cms_recorder_capacity_recordings", "cms_cluster", "emea", "recorder", "r1")
 	put(5+float64(random.IntN(55)), "bridgewatch_pipeline_lag_seconds", "stage", "query")
 	put(1e5*busy, "bridgewatch_bus_pending_bytes", "stream", "CDR")

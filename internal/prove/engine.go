@@ -148,6 +148,7 @@ func (w *world) lookBack(expr parser.Expr) time.Duration {
 				longest = max(longest, 5*time.Minute) // a series that ends is remembered for the look-back
 			}
 		case *parser.VectorSelector:
+			longest = max(longest, n.OriginalOffset)
 			for _, g := range w.groups {
 				for _, r := range g.Rules() {
 					if record, ok := r.(*rules.RecordingRule); ok && record.Name() == n.Name {

@@ -75,9 +75,10 @@ func loadCases(folder string) ([]fault, error) {
 				list = append(list, s)
 				lines = append(lines, name.Get("__name__")+" "+in.Values)
 			}
-			if what == "fires" {
+			switch what {
+			case "fires":
 				f.broken, f.faultText = list, strings.Join(lines, ", ")
-			} else {
+			case "stays quiet":
 				f.quiet = list
 			}
 		}
@@ -100,7 +101,7 @@ type result struct {
 
 const (
 	quietMinutes   = 30
-	patienceToHeal = 8 * 60 // minutes that an alert may take to resolve
+	patienceToHeal = 8 * 60 // minutes that an alert may take to resolve at least; else twice what it may take to fire
 )
 
 // play lives through quiet, fault and quiet again.
@@ -144,7 +145,7 @@ func (f fault) play(ctx context.Context) (result, error) {
 			break
 		}
 	}
-	for minute := range patienceToHeal {
+	for minute := range max(patienceToHeal, int(2*r.promised/step)) {
 		if err := w.tick(ctx, now, phase(f.quiet, minute)); err != nil {
 			return r, err
 		}

@@ -50,6 +50,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Bytes at which the stream refuses more.",
 		}, []string{"stream"}),
 	}
+	// Series that are there from the start let increase() see their first event.
+	for _, s := range Streams() {
+		m.published.WithLabelValues(string(s))
+		m.bytes.WithLabelValues(string(s))
+		for _, reason := range []string{"full", "unavailable", "canceled", "invalid"} {
+			m.errors.WithLabelValues(string(s), reason)
+		}
+	}
 	if reg != nil {
 		reg.MustRegister(m.published, m.bytes, m.errors, m.seconds, m.pending, m.pendBytes, m.budget)
 	}

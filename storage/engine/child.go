@@ -190,12 +190,13 @@ type serverConfig struct {
 	MarkCache     uint64   `xml:"mark_cache_size"`
 	Uncompressed  uint64   `xml:"uncompressed_cache_size"`
 	BackgroundMin int      `xml:"background_schedule_pool_size"`
+	Backups       string   `xml:"backups>allowed_path"` // where BACKUP may write, which only the owner may run
 }
 
 // arguments writes the engine's configuration file and returns the command line that opens a session.
 func arguments(o order) ([]string, error) {
 	config := serverConfig{LogLevel: "none", Memory: o.Memory, FsyncInsert: 1, FsyncFolder: 1, MarkCache: 256 << 20, Uncompressed: 0,
-		BackgroundMin: max(4, 2*runtime.NumCPU())}
+		BackgroundMin: max(4, 2*runtime.NumCPU()), Backups: "/"}
 	text, err := xml.MarshalIndent(config, "", "  ")
 	if err != nil {
 		return nil, err

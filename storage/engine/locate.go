@@ -18,8 +18,14 @@ const LibraryVariable = "BRIDGEWATCH_ENGINE_LIBRARY"
 // ErrNoLibrary means that libchdb was not found. The error that wraps it is the one line a person needs.
 var ErrNoLibrary = errors.New("the embedded ClickHouse is not installed")
 
+// errSlim is ErrNoLibrary of a program that could not load one.
+var errSlim = fmt.Errorf("%w: this program was built without it (build tag slim); set clickhouse.url to use a server of your own", ErrNoLibrary)
+
 // FindLibrary returns the path of libchdb: what LibraryVariable names, else where `make engine` puts it.
 func FindLibrary() (string, error) {
+	if !embedded {
+		return "", errSlim
+	}
 	if path := os.Getenv(LibraryVariable); path != "" {
 		return path, readable(path)
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bridgewatch/bridgewatch/cdr"
+	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
 
@@ -151,6 +153,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60}}, []string{"stream"}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "bridgewatch_writer_facts_in_memory", Help: "Calls, legs, recordings and streams that are open or not yet settled."}),
+	}
+	// Series that are there from the start let increase() see their first event.
+	facts := []storage.Table{storage.Bodies, storage.Records, storage.Quarantine, storage.Heartbeats, storage.CallFacts, storage.LegFacts, storage.RecordingFacts,
+		storage.StreamFacts, storage.SessionFacts}
+	for _, t := range slices.Concat(facts, storage.Tables()) {
+		m.rows.WithLabelValues(t.Name)
+		m.failures.WithLabelValues(t.Name)
+	}
+	for _, s := range bus.Streams() {
+		if s != bus.Dead {
+			m.dead.WithLabelValues(string(s))
+		}
 	}
 	if reg != nil {
 		reg.MustRegister(m.rows, m.failures, m.dead, m.seconds, m.held)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/cdr"
+	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
@@ -117,8 +118,12 @@ func meeting() []string {
 
 // TestAnyOrderAndRestart: single-record bodies in any order, some twice, with the writer stopped and started between them, give one set of facts.
 func TestAnyOrderAndRestart(t *testing.T) {
-	for seed := range uint64(3) {
-		conn, b := storagetest.Store(t), storagetest.Bus(t)
+	for seed := range uint64(4) {
+		store := storagetest.Store
+		if seed == 3 { // the same through Distributed tables
+			store = storagetest.ClusterStore
+		}
+		conn, b := store(t), storagetest.Bus(t)
 		parts := meeting()
 		order := rand.New(rand.NewPCG(seed, 1)).Perm(len(parts))
 		order = append(order, order[0], order[3]) // delivered again
@@ -148,6 +153,18 @@ func TestAnyOrderAndRestart(t *testing.T) {
 		}
 		if call := query[string](t, conn, "SELECT concat(name, ' ', toString(start), ' ', toString(duration_seconds), ' ', toString(streamed)) FROM calls"); call != "Hafen 2026-03-14 09:14:02.000 4558 true" {
 			t.Errorf("order %v: call %s", order, call)
+		}
+		q := storage.NewQueries(conn)
+		found, _, err := q.Calls(t.Context(), storage.CallFilter{Text: "kaja", Limit: 10})
+		if err != nil || len(found) != 1 || found[0].Name != "Hafen" {
+			t.Errorf("order %v: calls with Kaja: %v, %v", order, found, err)
+		}
+		met, _, err := q.Legs(t.Context(), storage.LegFilter{Text: "kaja", Limit: 10})
+		if err != nil || len(met) != 1 {
+			t.Errorf("order %v: legs of Kaja: %v, %v", order, met, err)
+		}
+		if complete, err := q.Completeness(t.Context(), storage.Period{}); err != nil || len(complete.Sources) != 1 || complete.Sources[0].Records != 9 {
+			t.Errorf("order %v: completeness %+v, %v", order, complete, err)
 		}
 	}
 }

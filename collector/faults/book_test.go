@@ -1,0 +1,171 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/storage"
+)
+
+var start = time.Date(2031, 4, 2, 9, 0, 0, 0, time.UTC)
+
+// desk is a book with a bus that can be closed, and the table that the rows make: of each alarm the row with the highest version stands.
+type desk struct {
+	*Book
+	live   *collector.Live
+	closed bool
+	rows   int
+	table  map[uuid.UUID]storage.Alarm
+}
+
+func newDesk(source string) *desk {
+	inv := collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1"}}}}}
+	d := &desk{live: collector.NewLive(inv, nil), table: make(map[uuid.UUID]storage.Alarm)}
+	d.Book = NewBook("emea", "cb1", source, d.live, slog.New(slog.DiscardHandler), func(_ context.Context, rows []storage.Alarm) bool {
+		if d.closed {
+			return false
+		}
+		d.rows += len(rows)
+		for _, r := range rows {
+			if r.Version >= d.table[r.AlarmID].Version {
+				d.table[r.AlarmID] = r
+			}
+		}
+		return true
+	})
+	return d
+}
+
+// open returns type and subject of the intervals that are open in the table.
+func (d *desk) open() []string {
+	var out []string
+	for a := range maps.Values(d.table) {
+		if a.Cleared == nil {
+			out = append(out, a.Type+" "+a.Subject)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (d *desk) expect(t *testing.T, when string, metric map[string]int, open ...string) {
+	t.Helper()
+	if got := d.open(); !slices.Equal(got, open) {
+		t.Errorf("%s: open are %q, want %q", when, got, open)
+	}
+	if got := d.live.Snapshot().Bridges[0].Faults; !maps.Equal(got, metric) {
+		t.Errorf("%s: the live state counts %v, want %v", when, got, metric)
+	}
+}
+
+func TestNotKnownIsNotCleared(t *testing.T) {
+	d, ctx := newDesk(collector.SourcePoller), t.Context()
+	turn := []string{collector.TurnUnreachable}
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	d.Set(ctx, at(0), turn, false, nil)
+	d.expect(t, "nobody looked", map[string]int{})
+	d.Set(ctx, at(1), turn, true, []Fault{{Type: turn[0], Subject: "a"}, {Type: turn[0], Subject: "b"}})
+	d.expect(t, "two", map[string]int{turn[0]: 2}, "turnServerUnreachable a", "turnServerUnreachable b")
+	d.Set(ctx, at(2), turn, false, []Fault{{Type: turn[0], Subject: "b"}, {Type: turn[0], Subject: "c"}})
+	d.expect(t, "a look that broke off raises and clears nothing", map[string]int{turn[0]: 3}, "turnServerUnreachable a", "turnServerUnreachable b", "turnServerUnreachable c")
+	d.Set(ctx, at(3), []string{collector.ClockSkew}, true, nil)
+	d.expect(t, "another type", map[string]int{turn[0]: 3, collector.ClockSkew: 0}, "turnServerUnreachable a", "turnServerUnreachable b", "turnServerUnreachable c")
+	d.Set(ctx, at(4), turn, true, []Fault{{Type: turn[0], Subject: "b"}})
+	d.expect(t, "a whole look", map[string]int{turn[0]: 1, collector.ClockSkew: 0}, "turnServerUnreachable b")
+	d.Forget(ctx, at(5), turn)
+	d.expect(t, "nothing left to look at", map[string]int{collector.ClockSkew: 0})
+	if d.rows != 6 {
+		t.Errorf("%d rows, want one for each raise and each clear", d.rows)
+	}
+}
+
+func TestComesAgainIsAnotherInterval(t *testing.T) {
+	d, ctx := newDesk(collector.SourcePoller), t.Context()
+	for i := range 3 {
+		d.Raise(ctx, start.Add(time.Duration(i)*time.Minute), Fault{Type: collector.ClockSkew, Subject: "cb1"})
+		d.Clear(ctx, start.Add(time.Duration(i)*time.Minute+time.Second), collector.ClockSkew, "cb1")
+	}
+	if len(d.table) != 3 || len(d.open()) != 0 {
+		t.Errorf("%d intervals of which %d open, want 3 and none", len(d.table), len(d.open()))
+	}
+	for _, a := range d.table {
+		if a.Cleared.Sub(a.Raised) != time.Second {
+			t.Errorf("from %s to %s, want a second", a.Raised, a.Cleared)
+		}
+	}
+}
+
+func TestClosedBusLosesNothing(t *testing.T) {
+	d, ctx := newDesk(collector.SourcePoller), t.Context()
+	d.closed = true
+	d.Raise(ctx, start, Fault{Type: collector.ClockSkew, Subject: "cb1"})
+	d.Clear(ctx, start.Add(time.Second), collector.ClockSkew, "cb1")
+	d.Raise(ctx, start.Add(2*time.Second), Fault{Type: collector.BridgeUnreachable, Subject: "cb1"})
+	if len(d.table) != 0 {
+		t.Fatal("the bus is not closed")
+	}
+	d.closed = false
+	d.Set(ctx, start.Add(3*time.Second), []string{collector.DatabaseError}, true, nil)
+	d.expect(t, "open again", map[string]int{collector.ClockSkew: 0, collector.BridgeUnreachable: 1, collector.DatabaseError: 0}, "callBridgeUnreachable cb1")
+	if len(d.table) != 2 {
+		t.Errorf("%d intervals stored, want the one that was over as well", len(d.table))
+	}
+}
+
+func TestRenewedAndRecalled(t *testing.T) {
+	d, ctx := newDesk(collector.SourceSyslog), t.Context()
+	for i := range 61 {
+		d.Raise(ctx, start.Add(time.Duration(i)*10*time.Second), Fault{Type: collector.ICEFailure})
+	}
+	if d.rows != 3 {
+		t.Errorf("%d rows in ten minutes of one fault, want 3: raised, renewed twice", d.rows)
+	}
+	stored := slices.Collect(maps.Values(d.table))
+	// As it comes back from the store.
+	data, _ := json.Marshal(stored)
+	stored = nil
+	if err := json.Unmarshal(data, &stored); err != nil {
+		t.Fatal(err)
+	}
+	other := stored[0]
+	other.CallBridge = "cb2"
+	later := newDesk(collector.SourceSyslog)
+	later.Recall(append(stored, other))
+	if !later.Holds(collector.ICEFailure, "") {
+		t.Fatal("not recalled")
+	}
+	later.Quiet(ctx, start.Add(10*time.Minute+899*time.Second), 15*time.Minute, collector.ICEFailure)
+	if later.rows != 0 {
+		t.Error("cleared before it was quiet for 15 minutes")
+	}
+	later.Quiet(ctx, start.Add(time.Hour), 15*time.Minute, collector.ICEFailure)
+	later.expect(t, "quiet", map[string]int{collector.ICEFailure: 0})
+	for id, a := range later.table {
+		if id != stored[0].AlarmID || !a.Raised.Equal(start) || !a.Cleared.Equal(start.Add(25*time.Minute)) {
+			t.Errorf("%+v, want the recalled interval, cleared 15 minutes after it was last seen", a)
+		}
+	}
+	if len(later.table) != 1 {
+		t.Errorf("%d intervals cleared, want only the bridge's own", len(later.table))
+	}
+}
+
+// CMS gives each instance of a fault an id: a fault that comes again between two polls is another interval.
+func TestAlarmsOfCMSGoByTheirID(t *testing.T) {
+	d, ctx := newDesk(collector.SourceCMS), t.Context()
+	first, second := uuid.New(), uuid.New()
+	d.Set(ctx, start, nil, true, []Fault{{ID: first, Type: "turnServerUnavailable", Raised: start.Add(-time.Hour)}})
+	d.Set(ctx, start.Add(time.Minute), nil, true, []Fault{{ID: second, Type: "turnServerUnavailable"}})
+	d.expect(t, "the second", map[string]int{}, "turnServerUnavailable ")
+	if d.table[first].Cleared == nil || !d.table[first].Raised.Equal(start.Add(-time.Hour)) || d.table[second].Cleared != nil {
+		t.Errorf("%+v, want the first cleared and the second open", d.table)
+	}
+}
