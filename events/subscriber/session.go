@@ -87,7 +87,11 @@ func (s *session) connections(ctx context.Context) {
 			wait = cfg.Unsupported + rand.N(cfg.Unsupported/10+1)
 		}
 		if reason != last || settled { // once, and not with every try
-			s.log.Warn("no events", "reason", reason, "error", err, "next_try", wait.Round(time.Millisecond))
+			level := slog.LevelWarn
+			if reason == reasonBusy { // it asks to be tried again
+				level = slog.LevelInfo
+			}
+			s.log.Log(ctx, level, "no events", "reason", reason, "error", err, "next_try", wait.Round(time.Millisecond))
 			s.tellFailure(reason, err)
 		}
 		last = reason

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,7 +100,7 @@ func follow(t *testing.T, sim *cmssim.Sim, cfg Config) *follower {
 			lanes.Join(c)
 		}
 		return c, err
-	}})
+	}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,9 +137,13 @@ func until(t *testing.T, limit time.Duration, wrong func() string) {
 func (f *follower) settled() {
 	f.t.Helper()
 	until(f.t, time.Minute, func() string {
-		for _, c := range f.sub.Connections() {
+		connections := f.sub.Connections()
+		if len(connections) < len(f.sim.Bridges()) {
+			return fmt.Sprintf("%d bridges are followed", len(connections))
+		}
+		for _, c := range connections {
 			if c.Phase != events.Live {
-				return c.Bridge + " is " + string(c.Phase)
+				return fmt.Sprintf("%s is %s %+v", c.Bridge, c.Phase, c.Stats)
 			}
 		}
 		return ""
@@ -267,8 +272,8 @@ func (r *rows) count(bridge, kind string) int {
 func TestFollows(t *testing.T) {
 	sim := simulate(t, cmssim.Config{Seed: 13, Bridges: 3, Preroll: time.Hour, Speed: 200, StopAfter: 15 * time.Minute})
 	f := follow(t, sim, quick())
-	f.settled()
 	sim.StartStory()
+	f.settled()
 	if err := sim.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
