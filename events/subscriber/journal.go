@@ -17,6 +17,7 @@ type journal struct {
 
 	mu       sync.Mutex
 	sequence uint64
+	last     uint64 // version given
 	rows     []storage.Event
 	stays    map[stayKey]*stay         // of who is there
 	over     []storage.ParticipantStay // of who has left, not yet handed over
@@ -105,7 +106,7 @@ func (j *journal) stay(c *events.Change) {
 	case c.Kind == events.ParticipantLeft:
 		left := c.At
 		s.row.Left, s.row.Reason = &left, c.Reason
-		s.row.Version = version(c.At)
+		s.row.Version = j.version()
 		j.over = append(j.over, s.row)
 		delete(j.stays, key)
 	case c.Kind == events.ParticipantJoined, c.Element == "name", c.Element == "uri", c.Element == "direction", c.Element == "canMove":
@@ -184,12 +185,11 @@ func (j *journal) flush(ctx context.Context) {
 	j.mu.Lock()
 	rows, stays := j.rows, j.over
 	j.rows, j.over = nil, nil
-	now := version(j.session.clock())
 	var open []*stay
 	for _, s := range j.stays {
 		if s.dirty {
 			row := s.row
-			row.Version = now
+			row.Version = j.version()
 			s.dirty = false
 			stays, open = append(stays, row), append(open, s)
 		}
@@ -229,8 +229,12 @@ func handOver[T any](ctx context.Context, j *journal, subject, table string, row
 	return nil
 }
 
-// version makes a later writing of a row win.
-func version(at time.Time) uint64 { return uint64(at.UnixMicro()) }
+// version makes a later writing of a row win: the time of writing in microseconds, and always higher than the one before. The time of a change would not do:
+// it is when a frame came, which may be before a row was written that knew nothing of it.
+func (j *journal) version() uint64 {
+	j.last = max(j.last+1, uint64(j.session.clock().UnixMicro()))
+	return j.last
+}
 
 func bit(on bool) uint8 {
 	if on {
