@@ -11,8 +11,10 @@ type Connection struct {
 	Cluster, Bridge string
 	Phase           events.Phase
 	// GUID is the callBridge GUID of the bridge, as far as known.
-	GUID  string
-	Stats events.Stats
+	GUID string
+	// Unsupported: the bridge said that its release has no events.
+	Unsupported bool
+	Stats       events.Stats
 }
 
 // Connections lists the bridges that are followed here.
@@ -20,7 +22,7 @@ func (s *Subscriber) Connections() []Connection {
 	var all []Connection
 	for _, session := range s.of("") {
 		session.update(func(m *events.Machine) {
-			all = append(all, Connection{session.cluster, session.bridge.Name, m.Phase(), session.guid(), m.Stats()})
+			all = append(all, Connection{session.cluster, session.bridge.Name, m.Phase(), session.guid(), session.unsupported.Load(), m.Stats()})
 		})
 	}
 	return all

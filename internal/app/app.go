@@ -260,6 +260,7 @@ func (a *App) stages() []stage {
 	if a.has(Subscribe) && a.options.Config.Events.Enabled {
 		sources.components = append(sources.components, component{name: "events", run: a.runSubscribers})
 	}
+	sources.components = append(sources.components, component{name: "witnesses", run: a.runWitnesses})
 	return []stage{web, servers, stores, sources}
 }
 
@@ -295,6 +296,12 @@ func (a *App) runStore(ctx context.Context) error {
 	}
 	return a.leased(ctx, storeLease, func(ctx context.Context) error {
 		a.observer.forget() // another instance may have written meanwhile
+		calls, legs, recordings, err := storage.NewQueries(conn).OpenFacts(ctx, time.Now().Add(-openWindow))
+		if err != nil { // the witnesses do without the records; the writer has its own troubles with such a store
+			a.log.Warn("what is going on by the records is not known", "error", err)
+		} else {
+			a.observer.open.begin(calls, legs, recordings)
+		}
 		a.beats.Measure(heartbeat.StageStore, true)
 		defer a.beats.Measure(heartbeat.StageStore, false)
 		a.hold(ctx, Store, storeLease, all...)

@@ -18,6 +18,7 @@ const liveWindow = 10 * time.Minute
 
 // observer feeds what the writer stored to the live state.
 type observer struct {
+	open *openFacts
 	live *collector.Live
 	now  func() time.Time
 
@@ -41,13 +42,14 @@ func (o *observer) follow(owners spaceOwners) {
 
 // forget drops what an earlier turn of the writer learnt.
 func (o *observer) forget() {
+	o.open.forget()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	clear(o.missing)
 }
 
 func newObserver(live *collector.Live, now func() time.Time) *observer {
-	return &observer{live: live, now: now, missing: map[[2]string]map[string]int64{}}
+	return &observer{open: newOpenFacts(), live: live, now: now, missing: map[[2]string]map[string]int64{}}
 }
 
 func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
@@ -162,6 +164,7 @@ func isPhone(party string) bool {
 }
 
 func (o *observer) FactsStored(f cdr.Facts) {
+	o.open.stored(f)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.owners != nil {
