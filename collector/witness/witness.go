@@ -3,8 +3,10 @@
 package witness
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -85,8 +87,8 @@ type Account struct {
 
 // Config says how patient a comparison is.
 type Config struct {
-	// Lag is by how much one witness may be behind another.
-	Lag time.Duration
+	// Lag is by how much one witness may be behind another, and RecordingLag that in what is recorded, which pollers read call by call.
+	Lag, RecordingLag time.Duration
 	// Clock is the most by which the bridge's clock may differ.
 	Clock time.Duration
 	// Away is how long events may be away from a bridge that has them before they are off.
@@ -98,7 +100,7 @@ type Config struct {
 
 // DefaultConfig finds what is wrong within two minutes.
 func DefaultConfig() Config {
-	return Config{Lag: 20 * time.Second, Clock: 5 * time.Second, Away: time.Minute, Legs: 5, LegShare: 0.2}
+	return Config{Lag: 20 * time.Second, RecordingLag: 5 * time.Minute, Clock: 5 * time.Second, Away: time.Minute, Legs: 5, LegShare: 0.2}
 }
 
 // Report is what a comparison found.
@@ -106,8 +108,9 @@ type Report struct {
 	At time.Time
 	// Differences count what a pair disagrees on: meetings that one of them lacks for longer than the lag, and legs. A pair of which one gives no account has none.
 	Differences map[Pair]map[Fact]int64
-	// Found says what is wrong.
+	// Found says what is wrong, and Why by which example.
 	Found map[Finding]bool
+	Why   map[Finding]string
 	// Skew is the bridge's clock less ours, by its records against its events; nil where no call began under both.
 	Skew *time.Duration
 }
@@ -157,7 +160,7 @@ type State struct {
 
 // Compare holds the accounts of now against one another.
 func (b *Bridge) Compare(now time.Time, accounts map[Name]Account, s State) Report {
-	r := Report{At: now, Differences: map[Pair]map[Fact]int64{}, Found: map[Finding]bool{}}
+	r := Report{At: now, Differences: map[Pair]map[Fact]int64{}, Found: map[Finding]bool{}, Why: map[Finding]string{}}
 	for _, p := range Pairs() {
 		if accounts[p.A].Known && accounts[p.B].Known {
 			r.Differences[p] = map[Fact]int64{Calls: 0}
@@ -214,13 +217,17 @@ func (m *memory) hear(keys map[string]bool, at, now time.Time) {
 	maps.DeleteFunc(m.gone, func(_ string, gone time.Time) bool { return now.Sub(gone) > forget })
 }
 
-// judge asks of every meeting who names it and who, though there was time enough, does not. Of three the one that stands alone is off; of two the one that
-// lacks something it never knew of, or the one that holds on to what the other saw end.
+// judge asks of every meeting who names it and who, though there was time enough, does not. Only calls decide who is off: whether one is recorded is asked of
+// the API less often.
 func (b *Bridge) judge(fact Fact, keys map[Name]map[string]bool, memories map[Name]*memory, accounts map[Name]Account, r *Report) {
 	for _, p := range Pairs() {
 		if keys[p.A] != nil && keys[p.B] != nil {
 			r.Differences[p][fact] = 0
 		}
+	}
+	lag := b.cfg.Lag
+	if fact == Recordings {
+		lag = b.cfg.RecordingLag
 	}
 	all := map[string]bool{}
 	for _, set := range keys {
@@ -244,7 +251,7 @@ func (b *Bridge) judge(fact Fact, keys map[Name]map[string]bool, memories map[Na
 		for n, set := range keys {
 			switch gone := memories[n].gone[key]; {
 			case set[key], n == Records && b.old[key]:
-			case !since.After(accounts[n].At.Add(-b.cfg.Lag)) && !gone.After(newest.Add(-b.cfg.Lag)):
+			case !since.After(accounts[n].At.Add(-lag)) && !gone.After(newest.Add(-lag)):
 				absent = append(absent, n)
 			}
 		}
@@ -253,19 +260,36 @@ func (b *Bridge) judge(fact Fact, keys map[Name]map[string]bool, memories map[Na
 				r.Differences[p][fact]++
 			}
 		}
-		if len(absent) == 0 || len(present)+len(absent) < len(keys) {
-			continue // nobody disagrees, or somebody has not had the time to
+		if fact == Calls && len(absent) > 0 && len(present)+len(absent) == len(keys) && b.contradict(key, present, absent, memories, accounts) {
+			b.blame(key, present, absent, memories, r)
 		}
-		blamed := absent
-		switch {
-		case len(absent) > len(present):
-			blamed = present
-		case len(absent) == 1 && len(present) == 1 && !memories[absent[0]].gone[key].IsZero():
-			blamed = present // the other knew of it, and that it is over
+	}
+}
+
+// contradict tells whether all who name a meeting spoke well after those who do not let go of it: the word of an earlier moment is no contradiction.
+func (b *Bridge) contradict(key string, present, absent []Name, memories map[Name]*memory, accounts map[Name]Account) bool {
+	for _, n := range absent {
+		gone := memories[n].gone[key]
+		for _, other := range present {
+			if !gone.IsZero() && gone.After(accounts[other].At.Add(-b.cfg.Lag)) {
+				return false
+			}
 		}
-		for _, n := range blamed {
-			r.Found[off(n)] = true
-		}
+	}
+	return true
+}
+
+// blame finds who is off: of three the one that stands alone; of two the one that lacks what it never knew of, or holds on to what the other saw end.
+func (b *Bridge) blame(key string, present, absent []Name, memories map[Name]*memory, r *Report) {
+	blamed := absent
+	switch {
+	case len(absent) > len(present):
+		blamed = present
+	case len(absent) == 1 && len(present) == 1 && !memories[absent[0]].gone[key].IsZero():
+		blamed = present
+	}
+	for _, n := range blamed {
+		r.find(off(n), fmt.Sprintf("meeting %s: %s tell of it, %s not", key, names(present), names(absent)))
 	}
 }
 
@@ -292,8 +316,8 @@ func (b *Bridge) connection(now time.Time, known bool, s State, r *Report) {
 	if b.away.IsZero() {
 		b.away = now
 	}
-	if now.Sub(b.away) >= b.cfg.Away {
-		r.Found[EventsOff] = true
+	if away := now.Sub(b.away); away >= b.cfg.Away {
+		r.find(EventsOff, fmt.Sprintf("no events for %s", away.Round(time.Second)))
 	}
 }
 
@@ -319,7 +343,27 @@ func (b *Bridge) clock(now time.Time, accounts map[Name]Account, s State, r *Rep
 	}
 	beyond := func(d *time.Duration) bool { return d != nil && d.Abs() > b.cfg.Clock }
 	const fewest = 3
-	if beyond(s.Skew) || beyond(r.Skew) && len(b.skew) >= fewest {
-		r.Found[ClockOff] = true
+	switch {
+	case beyond(s.Skew):
+		r.find(ClockOff, fmt.Sprintf("by its API it is %s off", s.Skew.Round(time.Millisecond)))
+	case beyond(r.Skew) && len(b.skew) >= fewest:
+		r.find(ClockOff, fmt.Sprintf("by its records against its events it is %s off", r.Skew.Round(time.Millisecond)))
 	}
+}
+
+// find notes a finding, with the first example in the order of the alphabet so that it does not change each time.
+func (r *Report) find(f Finding, why string) {
+	if !r.Found[f] || why < r.Why[f] {
+		r.Why[f] = why
+	}
+	r.Found[f] = true
+}
+
+func names(list []Name) string {
+	slices.Sort(list)
+	text := make([]string, len(list))
+	for i, n := range list {
+		text[i] = string(n)
+	}
+	return strings.Join(text, " and ")
 }

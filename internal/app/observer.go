@@ -53,6 +53,9 @@ func newObserver(live *collector.Live, now func() time.Time) *observer {
 }
 
 func (o *observer) RecordStored(r cdr.SourcedRecord, isNew, replayed bool) {
+	if now := o.now(); isNew && !replayed {
+		o.open.arrived(bridgeKey{r.Cluster, r.Source}, now, now.Sub(r.Time))
+	}
 	if replayed || o.now().Sub(r.Time) > liveWindow {
 		return
 	}

@@ -18,6 +18,13 @@ type openFacts struct {
 	calls      map[uuid.UUID]storage.OpenFact
 	legs       map[uuid.UUID]bridgeKey
 	recordings map[uuid.UUID]storage.OpenFact
+	last       map[bridgeKey]arrival
+}
+
+// arrival is when the newest record of a bridge was stored, and how old it was then by the bridge's clock.
+type arrival struct {
+	at  time.Time
+	age time.Duration
 }
 
 type bridgeKey struct{ cluster, bridge string }
@@ -33,6 +40,7 @@ func (o *openFacts) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.known = false
+	o.last = map[bridgeKey]arrival{}
 	o.calls, o.legs, o.recordings = map[uuid.UUID]storage.OpenFact{}, map[uuid.UUID]bridgeKey{}, map[uuid.UUID]storage.OpenFact{}
 }
 
@@ -57,6 +65,25 @@ func (o *openFacts) ready() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.known
+}
+
+// arrived notes a record.
+func (o *openFacts) arrived(key bridgeKey, at time.Time, age time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last[key] = arrival{at, age}
+}
+
+// catchingUp tells whether a bridge, whose clock is skew ahead of ours, is sending records of a while ago: it will come to now.
+func (o *openFacts) catchingUp(key bridgeKey, now time.Time, skew time.Duration) bool {
+	const (
+		lately = 45 * time.Second
+		old    = time.Minute
+	)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := o.last[key]
+	return now.Sub(last.at) < lately && last.age+skew > old
 }
 
 // stored takes rows that changed.

@@ -49,7 +49,7 @@ func (a *App) compare(ctx context.Context, bridges map[bridgeKey]*witness.Bridge
 	for _, b := range a.live.Snapshot().Bridges {
 		key := bridgeKey{b.Cluster, b.Bridge}
 		accounts := map[witness.Name]witness.Account{witness.Events: followed[key], witness.API: apiAccount(b)}
-		if records != nil && a.hasReceiver(key) {
+		if records != nil && a.hasReceiver(key) && !a.observer.open.catchingUp(key, now, b.ClockSkew.Value) {
 			account := records[key]
 			if !account.Known { // nothing is open
 				account = witness.Account{Known: true, At: now.Add(-a.recordsBehind()), Recordings: map[string]bool{}, Legs: new(int64)}
@@ -177,8 +177,8 @@ func (a *App) tellWitness(ctx context.Context, key bridgeKey, report witness.Rep
 		}
 		row := storage.Event{Time: report.At, Sequence: uint64(i), CMSCluster: key.cluster, CallBridge: key.bridge, Kind: "witness_agrees", Element: string(f)}
 		if report.Found[f] {
-			row.Kind = "witness_differs"
-			a.log.Warn("a bridge contradicts itself", "cms_cluster", key.cluster, "call_bridge", key.bridge, "finding", f)
+			row.Kind, row.To = "witness_differs", report.Why[f]
+			a.log.Warn("the witnesses of a bridge differ", "cms_cluster", key.cluster, "call_bridge", key.bridge, "finding", f, "why", report.Why[f])
 		}
 		rows = append(rows, row)
 	}

@@ -925,6 +925,10 @@ func (c *eventConn) chat(f EventFaults) error {
 			if err := c.roster(f, s, object{{"participant", id.String()}, {"updateType", "update"}, {"activeSpeaker", now}}); err != nil {
 				return err
 			}
+			if told := c.b.cluster.sim.cfg.Spoke; told != nil {
+				name, _ := p.get("name")
+				told(Spoken{Bridge: c.b.Name, Call: s.call.String(), Participant: id.String(), Name: fmt.Sprint(name), Speaking: now, At: time.Now()})
+			}
 			break
 		}
 	}
