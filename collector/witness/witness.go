@@ -179,10 +179,10 @@ func (b *Bridge) Compare(now time.Time, accounts map[Name]Account, s State) Repo
 		if !b.calls[n].spoke && n != Records {
 			maps.Copy(b.old, keys[n])
 		}
-		b.calls[n].hear(keys[n], a.At, now)
+		b.calls[n].hear(keys[n], now)
 		if a.Recordings != nil {
 			recorded[n] = a.Recordings
-			b.recs[n].hear(a.Recordings, a.At, now)
+			b.recs[n].hear(a.Recordings, now)
 		}
 	}
 	for key := range b.old {
@@ -198,19 +198,19 @@ func (b *Bridge) Compare(now time.Time, accounts map[Name]Account, s State) Repo
 	return r
 }
 
-// hear takes an account.
-func (m *memory) hear(keys map[string]bool, at, now time.Time) {
+// hear takes an account. What is new in it counts from now on: an account may be as of a while ago and know of something later all the same.
+func (m *memory) hear(keys map[string]bool, now time.Time) {
 	m.spoke = true
 	for key := range keys {
 		if _, known := m.first[key]; !known {
-			m.first[key] = at
+			m.first[key] = now
 			delete(m.gone, key)
 		}
 	}
 	for key := range m.first {
 		if !keys[key] {
 			delete(m.first, key)
-			m.gone[key] = at
+			m.gone[key] = now
 		}
 	}
 	const forget = 10 * time.Minute
