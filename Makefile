@@ -110,3 +110,8 @@ upgrade-test: engine ## from the previous tag (UPGRADE_FROM=COMMIT for another) 
 .PHONY: bench-clusters
 bench-clusters: build ## 1 to 100 simulated clusters of 8 bridges polled by one collector: series, memory, processor (twelve minutes)
 	./scripts/bench-clusters.sh
+
+LICENSE_MEETINGS ?= 12000000
+.PHONY: bench-license
+bench-license: engine ## a year of license use of the largest cluster: report, explanation, what-if (ten minutes)
+	BRIDGEWATCH_LICENSE_MEETINGS=$(LICENSE_MEETINGS) $(GO) test ./dashboards/report -count=1 -timeout 60m -run TestLicenseScale -v
