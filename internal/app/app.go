@@ -459,6 +459,12 @@ func (a *App) runSyslog(ctx context.Context) error {
 
 // apiServer is the listener for people and Prometheus.
 func (a *App) apiServer() *api.Server {
+	var bridges []api.BridgeName
+	for _, c := range a.live.Inventory().Clusters {
+		for _, b := range c.Bridges {
+			bridges = append(bridges, api.BridgeName{Cluster: c.Name, Bridge: b.Name})
+		}
+	}
 	return api.New(api.Config{Listen: a.options.Config.HTTP.Listen, WebConfig: a.options.Config.HTTP.WebConfig}, api.Deps{
 		Store: func() api.Store {
 			if q := a.store.Load(); q != nil {
@@ -470,6 +476,7 @@ func (a *App) apiServer() *api.Server {
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
 		Runbooks:  alerts.RunbookHandler(),
 		Pools:     a.pools,
+		Bridges:   bridges,
 		Readiness: a.readiness,
 		Listener:  a.http,
 		Log:       a.log,
