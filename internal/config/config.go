@@ -208,6 +208,18 @@ type Readings struct {
 	SIPPointToPoint string `yaml:"sip_point_to_point"`
 	// An audio-only meeting that is recorded or streamed takes `sixth` or `full`.
 	RecordedAudioOnly string `yaml:"recorded_audio_only"`
+	// A meeting in which only some legs used video takes a full license `while_connected`, as long as such a leg is, or for its `whole_life`.
+	Video string `yaml:"video"`
+	// A leg that has not told whether it used video, as it has not ended, is taken for `video` or `audio`.
+	UnknownVideo string `yaml:"unknown_video"`
+	// A call into a Lync or Skype conference takes `full`, or `sixth` as a gateway call does.
+	LyncConference string `yaml:"lync_conference"`
+	// Whether a meeting takes its owner's PMP license is decided `at_start` and kept for its life, or `any_time`.
+	PMPGrant string `yaml:"pmp_grant"`
+	// Two active calls of one owner use one PMP license by `owner`, or one each by `call`.
+	PMPCounts string `yaml:"pmp_counts"`
+	// The recording license counts recorded and streamed meetings by `meeting`, or every recording and stream by `capture`.
+	RecordingCounts string `yaml:"recording_counts"`
 	// PMP compliance compares licenses `assigned` to users, as Cisco's own management is believed to, or `in_use`.
 	PMPCompares string `yaml:"pmp_compares"`
 	// Active calls of one owner that their PMP license covers; further ones take SMP.
@@ -343,7 +355,8 @@ func Default() Config {
 func (p *LicensePool) setDefaults() {
 	p.DayBoundary = UTC
 	p.Readings = Readings{
-		SIPPointToPoint: "sixth", RecordedAudioOnly: "sixth",
+		SIPPointToPoint: "sixth", RecordedAudioOnly: "sixth", Video: "while_connected", UnknownVideo: "video", LyncConference: "full",
+		PMPGrant: "at_start", PMPCounts: "owner", RecordingCounts: "meeting",
 		PMPCompares: "assigned", PMPCalls: 2, AllowedOverageDays: 15,
 	}
 }
