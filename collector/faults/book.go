@@ -74,7 +74,8 @@ func NewBook(cluster, bridge, source string, live *collector.Live, log *slog.Log
 	return b
 }
 
-// Recall takes the intervals that an earlier run left open; those of other sources and bridges are ignored. It is called before anything is set.
+// Recall takes the intervals that an earlier run left open; those of other sources and bridges are ignored. Where a fault was raised anew before the memory could be read,
+// the earlier interval ends where that one begins.
 func (b *Book) Recall(rows []storage.Alarm) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,8 +87,15 @@ func (b *Book) Recall(rows []storage.Alarm) {
 		if b.source == collector.SourceCMS {
 			key = a.AlarmID.String()
 		}
-		b.open[key] = &interval{row: a, sent: a.LastSeen}
-		b.looked[a.Type] = true
+		switch now := b.open[key]; {
+		case now == nil:
+			b.open[key] = &interval{row: a, sent: a.LastSeen}
+			b.looked[a.Type] = true
+		case now.row.AlarmID != a.AlarmID:
+			end := now.row.Raised
+			a.Cleared = &end
+			b.unsent = append(b.unsent, a)
+		}
 	}
 	b.tell()
 }

@@ -3,10 +3,13 @@ package faults
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -167,5 +170,67 @@ func TestAlarmsOfCMSGoByTheirID(t *testing.T) {
 	d.expect(t, "the second", map[string]int{}, "turnServerUnavailable ")
 	if d.table[first].Cleared == nil || !d.table[first].Raised.Equal(start.Add(-time.Hour)) || d.table[second].Cleared != nil {
 		t.Errorf("%+v, want the first cleared and the second open", d.table)
+	}
+}
+
+// slow is a memory that cannot be read at first.
+type slow struct {
+	mu    sync.Mutex
+	fails int
+	open  []storage.Alarm
+}
+
+func (s *slow) OpenAlarms(context.Context, string) ([]storage.Alarm, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails--; s.fails >= 0 {
+		return nil, errors.New("not open yet")
+	}
+	return s.open, nil
+}
+
+// A store that is away when the program starts: work begins after the wait, and what an earlier run left open is recalled later.
+func TestRecallOfAStoreThatIsAway(t *testing.T) {
+	old := storage.Alarm{CMSCluster: "emea", CallBridge: "cb1", Source: collector.SourcePoller, AlarmID: uuid.New(), Type: collector.ClockSkew, Subject: "cb1", Raised: start.Add(-time.Hour), LastSeen: start.Add(-time.Minute)}
+	over := old
+	over.AlarmID, over.Type = uuid.New(), collector.DatabaseError
+	for name, c := range map[string]struct {
+		fails  int
+		later  bool
+		within time.Duration
+	}{"at once": {0, false, 0}, "soon": {3, false, 600 * time.Millisecond}, "late": {60, true, 10 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, ctx, began := newDesk(collector.SourcePoller), t.Context(), time.Now()
+				later := Recall(ctx, &slow{fails: c.fails, open: []storage.Alarm{old, over}}, "emea", 10*time.Second, slog.New(slog.DiscardHandler), d.Recall)
+				if took := time.Since(began); (later != nil) != c.later || took != c.within {
+					t.Fatalf("returned after %s, later %t, want %s, %t", took, later != nil, c.within, c.later)
+				}
+				// The first look: one of the two faults still holds.
+				types := []string{collector.ClockSkew, collector.DatabaseError}
+				d.Set(ctx, start, types, true, []Fault{{Type: collector.ClockSkew, Subject: "cb1"}})
+				if later != nil {
+					later()
+				}
+				d.Set(ctx, start.Add(10*time.Minute), types, true, []Fault{{Type: collector.ClockSkew, Subject: "cb1"}})
+				d.expect(t, "in the end", map[string]int{collector.ClockSkew: 1, collector.DatabaseError: 0}, "clockSkew cb1")
+				if d.table[over.AlarmID].Cleared == nil {
+					t.Error("what is over stays open")
+				}
+				// Where the same fault was raised anew meanwhile, the earlier interval ends where the new one begins.
+				if end := d.table[old.AlarmID].Cleared; (end != nil) != c.later || end != nil && !end.Equal(start) {
+					t.Errorf("the earlier interval is cleared at %v", end)
+				}
+			})
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	later := Recall(ctx, &slow{fails: 1000}, "emea", time.Hour, slog.New(slog.DiscardHandler), func([]storage.Alarm) { t.Error("taken") })
+	if later != nil {
+		later()
+	}
+	if Recall(ctx, nil, "emea", time.Hour, nil, nil) != nil {
+		t.Error("no memory, and yet something is left to do")
 	}
 }
