@@ -64,7 +64,7 @@ func TestScrape(t *testing.T) {
 	if size >= 1e6 {
 		t.Errorf("a scrape has %d bytes, want less than 1 MB", size)
 	}
-	if each >= 50*time.Millisecond {
+	if !testing.Short() && each >= 50*time.Millisecond { // the race detector, which takes the short tests, multiplies it
 		t.Errorf("a scrape takes %s of processor time, want less than 50 ms", each)
 	}
 }
