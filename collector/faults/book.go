@@ -16,6 +16,9 @@ import (
 	"github.com/bridgewatch/bridgewatch/storage"
 )
 
+// maxOpen bounds what one source can have wrong with one bridge: a bridge, or who sends in its name, may tell what it likes. What is beyond it is not raised.
+const maxOpen = 10_000
+
 // maxUnsent bounds the cleared intervals that wait for the bus; beyond it the oldest stay open in the table until their bridge's book is recalled.
 const maxUnsent = 10_000
 
@@ -186,6 +189,9 @@ var idSpace = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 func (b *Book) raise(at time.Time, f Fault) {
 	b.looked[f.Type] = true
 	i := b.open[f.key()]
+	if i == nil && len(b.open) >= maxOpen {
+		return
+	}
 	if i == nil {
 		i = &interval{row: storage.Alarm{
 			CMSCluster: b.cluster, CallBridge: b.bridge, Source: b.source, AlarmID: f.ID, Type: f.Type, Raised: f.Raised,

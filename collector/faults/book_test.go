@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -232,5 +233,26 @@ func TestRecallOfAStoreThatIsAway(t *testing.T) {
 	}
 	if Recall(ctx, nil, "emea", time.Hour, nil, nil) != nil {
 		t.Error("no memory, and yet something is left to do")
+	}
+}
+
+// Who sends in a bridge's name may tell what it likes: the book does not grow without end, and what is known is still cleared.
+func TestBookIsBounded(t *testing.T) {
+	d, ctx := newDesk(collector.SourceSyslog), t.Context()
+	many := make([]Fault, maxOpen+500)
+	for i := range many {
+		many[i] = Fault{Type: collector.ReceiverUnreachable, Subject: strconv.Itoa(i)}
+	}
+	d.Set(ctx, start, nil, true, many)
+	if n := d.live.Snapshot().Bridges[0].Faults[collector.ReceiverUnreachable]; n != maxOpen {
+		t.Errorf("%d intervals, want %d", n, maxOpen)
+	}
+	d.closed = true // cleared ones wait for the bus, no more than maxUnsent of them
+	for round := range 3 {
+		d.Set(ctx, start.Add(time.Duration(2*round+1)*time.Second), nil, true, nil)
+		d.Set(ctx, start.Add(time.Duration(2*round+2)*time.Second), nil, true, many)
+	}
+	if len(d.unsent) > maxUnsent {
+		t.Errorf("%d rows wait, want at most %d", len(d.unsent), maxUnsent)
 	}
 }
