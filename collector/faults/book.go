@@ -44,6 +44,19 @@ func (f Fault) key() string {
 	return f.Type + "\x00" + f.Subject
 }
 
+// bounded cuts what a stranger said to what a row may hold: one row too large for the bus would hold up all others.
+func (f Fault) bounded() Fault {
+	f.Type, f.Subject, f.Reason, f.Detail = cut(f.Type, 256), cut(f.Subject, 256), cut(f.Reason, 256), cut(f.Detail, 2048)
+	return f
+}
+
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
 // Publish hands rows to the bus and reports whether it took them. It logs why not.
 type Publish func(ctx context.Context, rows []storage.Alarm) bool
 
@@ -110,6 +123,7 @@ func (b *Book) Set(ctx context.Context, at time.Time, types []string, complete b
 	defer b.mu.Unlock()
 	held := make(map[string]bool, len(holds))
 	for _, f := range holds {
+		f = f.bounded()
 		held[f.key()] = true
 		b.raise(at, f)
 	}
@@ -149,7 +163,7 @@ func (b *Book) Forget(ctx context.Context, at time.Time, types []string) {
 func (b *Book) Raise(ctx context.Context, at time.Time, f Fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.raise(at, f)
+	b.raise(at, f.bounded())
 	b.send(ctx)
 }
 
@@ -157,8 +171,9 @@ func (b *Book) Raise(ctx context.Context, at time.Time, f Fault) {
 func (b *Book) Clear(ctx context.Context, at time.Time, kind, subject string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.looked[kind] = true
-	if key := kind + "\x00" + subject; b.open[key] != nil {
+	f := Fault{Type: kind, Subject: subject}.bounded()
+	b.looked[f.Type] = true
+	if key := f.key(); b.open[key] != nil {
 		b.clear(at, []string{key})
 	}
 	b.send(ctx)

@@ -8,10 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -244,6 +246,17 @@ func TestBookIsBounded(t *testing.T) {
 		many[i] = Fault{Type: collector.ReceiverUnreachable, Subject: strconv.Itoa(i)}
 	}
 	d.Set(ctx, start, nil, true, many)
+	long := Fault{Type: collector.ICEFailure, Subject: strings.Repeat("s", 5000), Detail: strings.Repeat("\xff", 5000)}
+	other := newDesk(collector.SourceSyslog)
+	other.Raise(ctx, start, long)
+	for _, a := range other.table {
+		if len(a.Subject) != 256 || len(a.Detail) > 3*2048 || !utf8.ValidString(a.Detail) {
+			t.Errorf("a row with a subject of %d and a detail of %d bytes", len(a.Subject), len(a.Detail))
+		}
+	}
+	if other.Clear(ctx, start, long.Type, long.Subject); len(other.open()) != 0 {
+		t.Error("what was cut is not cleared")
+	}
 	if n := d.live.Snapshot().Bridges[0].Faults[collector.ReceiverUnreachable]; n != maxOpen {
 		t.Errorf("%d intervals, want %d", n, maxOpen)
 	}
