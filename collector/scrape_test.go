@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http/httptest"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,24 +36,36 @@ func exposer(t testing.TB) *httptest.Server {
 	return server
 }
 
-// TestScrape: a scrape with 24 bridges takes less than 50 ms and 1 MB. The median of many is held against the limit, as other tests
-// may have the processors meanwhile.
+// processed is the processor time that this process has used.
+func processed(t *testing.T) time.Duration {
+	t.Helper()
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+// TestScrape: a scrape with 24 bridges takes less than 50 ms and 1 MB. Processor time is held against the limit, of both ends together, as other work on the machine makes
+// any scrape late; the time by the clock is told.
 func TestScrape(t *testing.T) {
 	server := exposer(t)
 	took := make([]time.Duration, 21)
-	var size int
+	size := scrape(t, server) // the first one warms up
+	before := processed(t)
 	for i := range took {
 		began := time.Now()
 		size = scrape(t, server)
 		took[i] = time.Since(began)
 	}
+	each := (processed(t) - before) / time.Duration(len(took))
 	slices.Sort(took)
-	t.Logf("%d bytes, median %s, longest %s", size, took[len(took)/2], took[len(took)-1])
+	t.Logf("%d bytes, %s of processor time, by the clock median %s, longest %s", size, each, took[len(took)/2], took[len(took)-1])
 	if size >= 1e6 {
 		t.Errorf("a scrape has %d bytes, want less than 1 MB", size)
 	}
-	if median := took[len(took)/2]; median >= 50*time.Millisecond {
-		t.Errorf("a scrape takes %s, want less than 50 ms", median)
+	if !testing.Short() && each >= 50*time.Millisecond { // the race detector, which takes the short tests, multiplies it
+		t.Errorf("a scrape takes %s of processor time, want less than 50 ms", each)
 	}
 }
 

@@ -380,16 +380,21 @@ func (a *App) runPollers(ctx context.Context) error {
 	})
 }
 
-// memory is what the store remembers, once it is open; before, and in an instance without a store, nothing is.
+// memory is what the store remembers, once it is open; an instance without a store remembers nothing.
 type memory struct{ app *App }
 
-// OpenAlarms implements poller.Memory.
+var errStoreNotOpen = errors.New("the store is not open yet")
+
+// OpenAlarms implements faults.Memory.
 func (m memory) OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error) {
 	conn := m.app.Conn()
-	if conn == nil {
-		return nil, nil
+	switch {
+	case conn != nil:
+		return storage.CollectorMemory{Conn: conn}.OpenAlarms(ctx, cluster)
+	case m.app.has(Store) || m.app.has(Expose):
+		return nil, errStoreNotOpen
 	}
-	return storage.CollectorMemory{Conn: conn}.OpenAlarms(ctx, cluster)
+	return nil, nil
 }
 
 // UsageKnown implements poller.Memory.
@@ -426,7 +431,7 @@ func (a *App) heartbeats() *heartbeat.Monitor {
 		deps.Newest = func(ctx context.Context) (time.Time, error) {
 			q := a.store.Load()
 			if q == nil {
-				return time.Time{}, errors.New("the store is not open yet")
+				return time.Time{}, errStoreNotOpen
 			}
 			return q.NewestHeartbeat(ctx)
 		}
