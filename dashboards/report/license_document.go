@@ -56,6 +56,8 @@ func (r License) verdict() (State, string) {
 		return Bad, fmt.Sprintf("Enforcement level %d: the license has expired; every participant is told.%s", *o.EnforcementLevel, unknown)
 	case *o.EnforcementLevel == 1:
 		return Bad, fmt.Sprintf("Enforcement level 1: %d days of overage in the last %d, %d are allowed.%s", *o.Days, o.WindowDays, r.Readings.AllowedDays, unknown)
+	case *o.Days+o.UnknownDays > int64(r.Readings.AllowedDays):
+		return Warning, fmt.Sprintf("Compliant as far as is known: %d days of overage in the last %d, %d more are allowed.%s", *o.Days, o.WindowDays, *o.DaysLeft, unknown)
 	case *o.DaysLeft <= 5 && *o.Days > 0:
 		return Warning, fmt.Sprintf("Compliant, but %d days of overage in the last %d: %d more are allowed.%s", *o.Days, o.WindowDays, *o.DaysLeft, unknown)
 	}
@@ -261,7 +263,7 @@ func (r License) ownersTable() Table {
 func round(v float64) float64 { return float64(int64(v*100+.5)) / 100 }
 
 func (r License) reportedTable() Table {
-	return Table{Name: "Reported and computed", Title: "CMS's own count beside ours", Note: "CMS counts once in five minutes and misses what is shorter. \"Above\": it counted more than we computed at any time around, which sampling does not explain.",
+	return Table{Name: "Reported and computed", Title: "CMS's own count beside ours", Note: "CMS counts once in five minutes and misses what is shorter. \"Above\": it counted more than all that went on around, which sampling does not explain.",
 		Columns: []Column{{"Day", 1.4, false}, {"SMP computed", 1, true}, {"SMP reported", 1, true}, {"Above, sixths", 1, true}, {"at", 2.2, false}, {"PMP computed", 1, true}, {"PMP reported", 1, true}, {"Rec. computed", 1, true}, {"Rec. reported", 1, true}, {"Gap, s", 1, true}},
 		Rows: func(row func(...any) error) error {
 			for _, d := range r.Days {

@@ -273,13 +273,13 @@ func (p pdf) row(t Table, widths []float64, texts []string, head bool) {
 		p.Rect(margin, y, bodyWidth, height, "F")
 	}
 	for i, text := range texts {
-		align := "L"
+		align, wide := "L", widths[i]
 		if t.Columns[i].Right {
-			align = "R"
+			align, wide = "R", widths[i]-1.5 // apart from what follows
 		}
 		for k, l := range p.lines(text, widths[i]-1.5) {
 			p.SetXY(x, y+.4+float64(k)*lineHeight)
-			p.CellFormat(widths[i], lineHeight, l, "", 0, align, false, 0, "")
+			p.CellFormat(wide, lineHeight, l, "", 0, align, false, 0, "")
 		}
 		x += widths[i]
 	}

@@ -442,7 +442,7 @@ func toOurselves(address net.Addr) string {
 // runSyslog takes syslog lines until ctx ends.
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
-	cfg.Listen = a.options.Config.Syslog.Listen
+	cfg.Listen, cfg.Quiet = a.options.Config.Syslog.Listen, a.options.Config.Faults.SyslogQuiet.Std()
 	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
