@@ -96,6 +96,8 @@ func scenes() map[string]scene {
 		"CMSStreamerNearlyFull":       told("190 meetings streamed, 200 slots", func(b *collector.BridgeState) { b.Calls.Value.StreamingMeetings = many(190) }),
 		"CMSRecorderDiskTooSmall":     told("14 recordings all day, 8,000 hours of disk", func(b *collector.BridgeState) { b.Calls.Value.RecordingMeetings = busy }),
 		"CMSMediaModulesLost":         turning("a media module lost", modules(7), modules(6)),
+		"CMSFault":                    turning("ICE failures in syslog", syslogFault(0), syslogFault(1)),
+		"CMSLicenseMissing":           license("licenses gone", cmssim.LicenseNone),
 		"CMSSchedulerDown":            turning("scheduler not UP", scheduler(true), scheduler(false)),
 		"CMSEventsSilent":             turning("events connections closed", events(true), events(false)),
 		"CMSCertificateExpiresSoon":   certificate("certificate ends in 10 days", 10, true),

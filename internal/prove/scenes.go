@@ -153,6 +153,13 @@ func modules(working int64) func(*stage.Stage) {
 	}
 }
 
+// syslogFault is how many ICE failures syslog has open on the first bridge.
+func syslogFault(open int) func(*stage.Stage) {
+	return func(s *stage.Stage) {
+		s.Live.SetFaults(region, first(s).Name, collector.SourceSyslog, map[string]int{collector.ICEFailure: open})
+	}
+}
+
 // turning makes a scene of a state that is one thing or another.
 func turning(words string, well, ill func(*stage.Stage)) scene {
 	return scene{fault: words, live: true, always: well, during: func(s *stage.Stage, _ int) { ill(s) }}
