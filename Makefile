@@ -98,3 +98,15 @@ bench-collector: build ## 24 bridges polled by a collector alone: processor, mem
 .PHONY: check-packaging
 check-packaging: ## compose file, Dockerfile, provisioning, unit and samples against their schemas and tools
 	cd packaging/verify && $(GO) test -count=1 ./...
+
+.PHONY: e2e-external
+e2e-external: engine ## slim instances on external servers: killed ten times under load; three NATS servers lost one by one (twelve minutes)
+	BRIDGEWATCH_E2E_ROUNDS=10 $(GO) test ./internal/app -count=1 -timeout 40m -run 'TestInstanceKilled|TestBrokersLost' -v
+
+.PHONY: upgrade-test
+upgrade-test: engine ## from the previous tag (UPGRADE_FROM=COMMIT for another) to this: schema, facts, and both versions side by side (six minutes)
+	./scripts/upgrade-test.sh $(UPGRADE_FROM)
+
+.PHONY: bench-clusters
+bench-clusters: build ## 1 to 100 simulated clusters of 8 bridges polled by one collector: series, memory, processor (twelve minutes)
+	./scripts/bench-clusters.sh

@@ -90,7 +90,7 @@ type App struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	live     *collector.Live
-	observer *observer.Observer
+	observer *storedFacts
 	holdings *holdings
 	pools    []report.Pool
 
@@ -127,7 +127,7 @@ func New(o Options) (*App, error) {
 	if a.pools, err = pools(o.Config); err != nil {
 		return nil, err
 	}
-	a.observer = observer.New(a.live, time.Now)
+	a.observer = &storedFacts{observer.New(a.live, time.Now), newOpenFacts(), time.Now}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newDisk(o.Config.DataDir), collector.NewMetrics(a.live))
 	a.observer.Follow(spaces{app: a})
@@ -261,6 +261,7 @@ func (a *App) stages() []stage {
 	if a.has(Subscribe) && a.options.Config.Events.Enabled {
 		sources.components = append(sources.components, component{name: "events", run: a.runSubscribers})
 	}
+	sources.components = append(sources.components, component{name: "witnesses", run: a.runWitnesses})
 	return []stage{web, servers, stores, sources}
 }
 
@@ -296,6 +297,12 @@ func (a *App) runStore(ctx context.Context) error {
 	}
 	return a.leased(ctx, storeLease, func(ctx context.Context) error {
 		a.observer.Forget() // another instance may have written meanwhile
+		calls, legs, recordings, err := storage.NewQueries(conn).OpenFacts(ctx, time.Now().Add(-openWindow))
+		if err != nil { // the witnesses do without the records; the writer has its own troubles with such a store
+			a.log.Warn("what is going on by the records is not known", "error", err)
+		} else {
+			a.observer.open.begin(calls, legs, recordings)
+		}
 		a.beats.Measure(heartbeat.StageStore, true)
 		defer a.beats.Measure(heartbeat.StageStore, false)
 		a.hold(ctx, Store, storeLease, all...)
