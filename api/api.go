@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bridgewatch/bridgewatch/licensing"
 	"github.com/bridgewatch/bridgewatch/storage"
 )
 
@@ -21,6 +22,11 @@ type Store interface {
 	Meetings(ctx context.Context, f storage.MeetingFilter) ([]storage.MeetingSummary, *storage.Cursor, error)
 	Meeting(ctx context.Context, correlator uuid.UUID) (storage.Meeting, bool, error)
 	Completeness(ctx context.Context, p storage.Period) (storage.Completeness, error)
+	// LicenseUse and Explain answer for a pool.
+	LicenseUse(ctx context.Context, p storage.LicensePeriod, step time.Duration) ([]licensing.StepPeaks, error)
+	LicenseSnapshots(ctx context.Context, clusters []string, p storage.Period) ([]licensing.Snapshot, error)
+	LicenseProgress(ctx context.Context, clusters []string) (time.Time, error)
+	ExplainLicenses(ctx context.Context, clusters []string, at time.Time) ([]storage.ExplainedMeeting, error)
 }
 
 // list is the shape of every list: items, the cursor of the next page (absent on the last), and how complete the records of the period are.
@@ -107,7 +113,7 @@ type callAnswer struct {
 
 // routes is the table of the API.
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.licenseRoutes(), []route{
 		{"/calls", "Calls, newest first", callsParams{}, list[callItem]{}, func(ctx context.Context, store Store, p any) (any, error) {
 			q := p.(*callsParams)
 			after, limit, err := pageOf(q.After, q.Limit)
@@ -202,7 +208,7 @@ func (s *Server) routes() []route {
 				q := p.(*periodParams)
 				return store.Completeness(ctx, storage.Period{From: q.From, To: q.To})
 			}},
-	}
+	}...)
 }
 
 // maxLegsOfCall is above CMS's limit of 2,600 participants a conference by a wide margin.

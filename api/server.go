@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 )
 
 // Config is where and how the listener serves.
@@ -36,6 +38,8 @@ type Deps struct {
 	Runbooks http.Handler
 	// Readiness says what is not ready, an empty slice when all is, and what this instance holds.
 	Readiness func() (missing []string, holds map[string][]string)
+	// Pools are the license pools that can be asked about.
+	Pools []report.Pool
 	// Listener is an open listener to serve on, for a caller that needs the port before Run; nil opens Config.Listen.
 	Listener net.Listener
 	Log      *slog.Logger

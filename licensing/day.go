@@ -24,13 +24,7 @@ func (d Day) Start(zone *time.Location) time.Time {
 func (d Day) End(zone *time.Location) time.Time { return d.Next().Start(zone) }
 
 // Next is the following day.
-func (d Day) Next() Day {
-	t, err := time.Parse(time.DateOnly, string(d))
-	if err != nil {
-		return d
-	}
-	return Day(t.AddDate(0, 0, 1).Format(time.DateOnly))
-}
+func (d Day) Next() Day { return d.Add(1) }
 
 // Days are the days from a time, inclusive, to a time, exclusive.
 func Days(from, to time.Time, zone *time.Location) []Day {
@@ -39,4 +33,13 @@ func Days(from, to time.Time, zone *time.Location) []Day {
 		list = append(list, d)
 	}
 	return list
+}
+
+// Add is the day a number of days later, or earlier where it is negative.
+func (d Day) Add(days int) Day {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return d
+	}
+	return Day(t.AddDate(0, 0, days).Format(time.DateOnly))
 }

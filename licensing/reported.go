@@ -4,6 +4,7 @@ package licensing
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -41,10 +42,13 @@ type Bin struct {
 
 // SMPSixths is the shared licenses in sixths. The true sum over servers is a whole number of sixths; what is counted differs from it by the two decimals
 // of each server's counts (three times 0.33 is one call), so the nearest whole number is it: for certain up to 12 servers, and nearly so up to 24.
-func (b Bin) SMPSixths() int64 { return nearest(b.SMP6000) }
+func (b Bin) SMPSixths() int64 { return Nearest(b.SMP6000) }
 
-// nearest is thousandths as a whole number, halves up.
-func nearest(thousandths int64) int64 { return (thousandths + 500) / 1000 }
+// Nearest is thousandths as a whole number, halves up.
+func Nearest(thousandths int64) int64 { return (thousandths + 500) / 1000 }
+
+// Licenses is sixths of a shared license as licenses, rounded to two decimals for reading.
+func Licenses(sixths int64) float64 { return math.Round(float64(sixths)*100/6) / 100 }
 
 // Bins sums the snapshots of a pool's servers by five minutes, oldest first. Of two snapshots of one server in a bin the larger of each count stands
 // (drift may put two into one).
@@ -161,8 +165,8 @@ func ReportedDays(snapshots []Snapshot, zone *time.Location) []ReportedDay {
 			days[day] = d
 		}
 		d.SMP.see(b.SMPSixths(), b.Start)
-		d.PMP.see(nearest(b.PMP), b.Start)
-		recordings, streams := nearest(b.Recording), nearest(b.Streaming)
+		d.PMP.see(Nearest(b.PMP), b.Start)
+		recordings, streams := Nearest(b.Recording), Nearest(b.Streaming)
 		if d.Recording.At.IsZero() || recordings+streams > d.Recording.Value {
 			d.Recordings, d.Streams = recordings, streams
 		}

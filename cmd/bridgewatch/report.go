@@ -9,7 +9,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/app"
+	"github.com/bridgewatch/bridgewatch/internal/config"
 )
 
 // reportCmd groups the reports.
@@ -23,8 +25,11 @@ type reportLicenseCmd struct {
 	From   string `placeholder:"TIME" help:"First day (2026-08-01, in the pool's day_boundary) or RFC 3339 time; 90 days before --to when left out."`
 	To     string `placeholder:"TIME" help:"Day or time at which the report ends, exclusive; now when left out."`
 	Pool   string `placeholder:"NAME" help:"License pool; the only one when left out."`
-	Format string `enum:"json,csv" default:"json" help:"json or csv."`
+	Format string `enum:"json,csv,xlsx,html,pdf" default:"json" help:"json, csv, xlsx, html or pdf."`
 	Output string `short:"o" placeholder:"FILE" help:"File to write; standard output when left out."`
+	Sign   string `placeholder:"KEY" help:"Seal the report with its inputs by this Ed25519 key (PEM) and write the pack to --output; --format does not matter then."`
+
+	Pseudonymize bool `help:"Put numbers in the place of names of people and meetings, the same throughout the report."`
 }
 
 func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
@@ -36,19 +41,42 @@ func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger
 	if err != nil {
 		return usageError{err}
 	}
-	from, to, err := period(r.From, r.To, pool.DayBoundary.Std(), time.Now())
+	from, to, err := period(r.From, r.To, pool.Zone, time.Now())
 	if err != nil {
 		return usageError{err}
 	}
-	report, err := app.LicenseReport(ctx, c, pool, from, to, log)
+	if r.Sign != "" {
+		return r.seal(ctx, std, c, pool, from, to, log)
+	}
+	made, err := app.LicenseReport(ctx, c, pool, from, to, log)
 	if err != nil {
 		return err
 	}
-	write := report.WriteJSON
-	if r.Format == "csv" {
-		write = report.WriteCSV
+	if r.Pseudonymize {
+		made.Pseudonymize()
 	}
+	document := made.Document(pool.Zone)
+	write := map[string]func(io.Writer) error{"json": made.WriteJSON, "csv": made.WriteCSV, "xlsx": document.WriteXLSX, "html": document.WriteHTML, "pdf": document.WritePDF}[r.Format]
 	return writeTo(r.Output, std.out, write)
+}
+
+// seal writes a pack instead of a report.
+func (r reportLicenseCmd) seal(ctx context.Context, std streams, c config.Config, pool report.Pool, from, to time.Time, log *slog.Logger) error {
+	switch {
+	case r.Output == "":
+		return usageError{errors.New("--sign writes a pack: say where with --output")}
+	case r.Pseudonymize:
+		return usageError{errors.New("--sign and --pseudonymize do not go together: a pack is to be computed again from what was recorded")}
+	}
+	key, err := report.LoadSigningKey(r.Sign)
+	if err != nil {
+		return usageError{fmt.Errorf("--sign: %w", err)}
+	}
+	if err := app.SealLicense(ctx, c, pool, from, to, key, r.Output, log); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "%s\n", r.Output)
+	return err
 }
 
 // reportDays is how far back a report goes when it is not said: the window of overage.

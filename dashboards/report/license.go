@@ -6,18 +6,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/licensing"
+	"github.com/bridgewatch/bridgewatch/storage"
 )
 
 // License is the true-up report of one pool. Our own figures are nil until they are computed and never copied from what CMS reports;
 // over is nil without an entitlement. Times are UTC.
 type License struct {
 	Pool         string        `json:"pool"`
+	Clusters     []string      `json:"clusters"`
 	From         time.Time     `json:"from"`
 	To           time.Time     `json:"to"`
 	DayBoundary  string        `json:"day_boundary"`
@@ -26,6 +29,14 @@ type License struct {
 	Days         []LicenseDay  `json:"days"`
 	Overage      Overage       `json:"overage"`
 	Reported     ReportedTotal `json:"reported"`
+	// Owners whose meetings took most of shared licenses in the period.
+	Owners []storage.OwnerUse `json:"owners"`
+	// Readings of the guide that the figures were computed with.
+	Readings licensing.Readings `json:"readings"`
+	// Peaks are the highest instants of shared use, explained; empty where they were not asked for.
+	Peaks []Explanation `json:"peaks,omitempty"`
+
+	sessions []storage.SessionCompleteness
 }
 
 // Completeness is the share of call detail records that are there; Ratio is nil where nothing is known.
@@ -98,15 +109,41 @@ type ReportedUse struct {
 	// Hosts that counted; for GapSeconds, summed over them, one did not, so that the peaks may be too low.
 	Hosts      int   `json:"hosts"`
 	GapSeconds int64 `json:"gap_seconds"`
+	// Complete: every server counted all through the day.
+	Complete bool `json:"complete"`
+	// AboveSixths is by how many sixths CMS counted more than all that went on around, at most, and when: a difference that sampling does not explain.
+	AboveSixths int64      `json:"above_sixths"`
+	AboveAt     *time.Time `json:"above_at"`
 }
 
-// Overage is the way to enforcement (capacities page §4, Compliance). Days and what follows from it are nil until our own figures are computed.
+// Overage is the way to enforcement (capacities page §4, Compliance). Days and what follows from it are nil where no day of the window can be judged.
 type Overage struct {
-	AsOf             time.Time `json:"as_of"`
-	WindowDays       int       `json:"window_days"`
-	Days             *int64    `json:"days"`
-	EnforcementLevel *int64    `json:"enforcement_level"`
-	DaysLeft         *int64    `json:"days_left"`
+	AsOf       time.Time `json:"as_of"`
+	WindowDays int       `json:"window_days"`
+	Days       *int64    `json:"days"`
+	// UnknownDays of the window could not be judged.
+	UnknownDays      int64  `json:"unknown_days"`
+	EnforcementLevel *int64 `json:"enforcement_level"`
+	DaysLeft         *int64 `json:"days_left"`
+	// OldestLeaves is the day on which the oldest day of overage leaves the window; Exceeds the day on which more than the allowed days will be reached if
+	// every day from now on is one of overage; Level1 the day on which they were. Level2 and Level3 follow if overage goes on.
+	OldestLeaves *licensing.Day `json:"oldest_leaves"`
+	Exceeds      *licensing.Day `json:"exceeds"`
+	Level1       *licensing.Day `json:"level1"`
+	Level2       *licensing.Day `json:"level2"`
+	Level3       *licensing.Day `json:"level3"`
+	// Features are assessed on their own.
+	Features []FeatureStanding `json:"features"`
+}
+
+// FeatureStanding is one licensed feature as CMS says it is, and for recording the days on which it was exceeded.
+type FeatureStanding struct {
+	Feature          string     `json:"feature"`
+	Status           string     `json:"status"`
+	Expiry           *time.Time `json:"expiry"`
+	ExpirySlope      *float64   `json:"expiry_slope"`
+	Days             *int64     `json:"days"`
+	EnforcementLevel *int64     `json:"enforcement_level"`
 }
 
 // ReportedTotal sets the highest figure of CMS beside ours.
@@ -117,48 +154,263 @@ type ReportedTotal struct {
 
 // LicenseInput is what a license report is made from.
 type LicenseInput struct {
-	Pool         string
-	From, To     time.Time
-	Zone         *time.Location
-	GeneratedAt  time.Time
-	Completeness Completeness
-	Snapshots    []licensing.Snapshot
-	Entitlements []licensing.Entitlement
+	Pool        Pool
+	From, To    time.Time
+	GeneratedAt time.Time
+	// Computed is up to when license use is computed from call records; zero: not at all.
+	Computed time.Time
+	// Days are our own figures, from 89 days before the last day on at least: the window of overage.
+	Days []licensing.DayPeaks
+	// Sessions say how complete the records are, of the pool's clusters.
+	Sessions  []storage.SessionCompleteness
+	Snapshots []licensing.Snapshot
+	// Steps are our own figures by BinSeconds, to compare with Snapshots; nil: not compared.
+	Steps []licensing.StepPeaks
+	// Features are the licensed features, the newest state of each.
+	Features []storage.LicenseFeatureState
+	// Owners that took most.
+	Owners []storage.OwnerUse
 }
 
 // NewLicense makes the report.
 func NewLicense(in LicenseInput) License {
-	r := License{Pool: in.Pool, From: in.From.UTC(), To: in.To.UTC(), DayBoundary: in.Zone.String(), GeneratedAt: in.GeneratedAt.UTC(),
-		Completeness: in.Completeness, Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: 90}}
+	zone := in.Pool.Zone
+	r := License{Pool: in.Pool.Name, Clusters: in.Pool.Clusters, From: in.From.UTC(), To: in.To.UTC(), DayBoundary: zone.String(), GeneratedAt: in.GeneratedAt.UTC(),
+		Completeness: completeness(in.Sessions), Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays}, Owners: in.Owners, Readings: in.Pool.Readings, sessions: in.Sessions}
+	if r.Clusters == nil {
+		r.Clusters = []string{}
+	}
+	if r.Owners == nil {
+		r.Owners = []storage.OwnerUse{}
+	}
 	reported := map[licensing.Day]licensing.ReportedDay{}
-	for _, d := range licensing.ReportedDays(in.Snapshots, in.Zone) {
+	for _, d := range licensing.ReportedDays(in.Snapshots, zone) {
 		reported[d.Day] = d
 	}
-	for _, day := range licensing.Days(in.From, in.To, in.Zone) {
-		row := LicenseDay{Day: day}
-		if e, ok := licensing.EntitledOn(in.Entitlements, day); ok {
-			row.SMP.Entitled, row.PMP.Entitled, row.Recording.Entitled = e.SMP, e.PMP, e.Recording
+	above := reportedAbove(in.Snapshots, in.Steps, zone)
+	first, last := licensing.DayOf(in.From, zone), licensing.DayOf(in.To.Add(-time.Nanosecond), zone)
+	known := knowledge{in.Sessions, in.Pool.Clusters, in.Computed, in.GeneratedAt}
+	var used []licensing.UsedDay
+	for _, peaks := range in.Days {
+		day := licensing.UsedDay{Day: peaks.Day, Peaks: peaks.Peaks}
+		start, end := day.Day.Start(zone), day.Day.End(zone)
+		day.Computed, day.Complete = known.of(start, end)
+		day.Held, day.Known = licensing.EntitledOn(in.Pool.Entitlements, day.Day)
+		report, told := reported[day.Day]
+		if told {
+			day.PMPAssigned = report.PMPAssigned
 		}
-		if d, ok := reported[day]; ok {
-			row.Complete = d.Complete
-			row.PMP.Assigned = d.PMPAssigned
-			row.Reported = &ReportedUse{
-				SMPPeakSixths: d.SMP.Value, SMPPeak: licenses(d.SMP.Value), SMPAt: d.SMP.At,
-				PMPPeak: d.PMP.Value, PMPAt: d.PMP.At, PMPAssigned: d.PMPAssigned,
-				RecordingPeak: d.Recording.Value, RecordingAt: d.Recording.At, Recordings: d.Recordings, Streams: d.Streams,
-				StreamingPeak: d.Streaming.Value, Hosts: d.Hosts, GapSeconds: d.GapSeconds,
-			}
-			if peak := licenses(d.SMP.Value); r.Reported.SMPPeak == nil || peak > *r.Reported.SMPPeak {
+		used = append(used, day)
+		if day.Day < first || day.Day > last {
+			continue
+		}
+		row := licenseDay(day, in.Pool.Readings)
+		if told {
+			row.Reported = reportedUse(report)
+			row.Reported.AboveSixths, row.Reported.AboveAt = above[day.Day].sixths, above[day.Day].at
+			if peak := licensing.Licenses(report.SMP.Value); r.Reported.SMPPeak == nil || peak > *r.Reported.SMPPeak {
 				r.Reported.SMPPeak = &peak
 			}
 		}
 		r.Days = append(r.Days, row)
 	}
+	r.Reported.Difference = difference(r.Days)
+	r.Overage = overage(in, used, last)
 	return r
 }
 
-// licenses is sixths as licenses, rounded to two decimals for reading.
-func licenses(sixths int64) float64 { return math.Round(float64(sixths)*100/6) / 100 }
+// difference is our highest peak less CMS's own, over the days of which both are known; nil without one.
+func difference(days []LicenseDay) *float64 {
+	var ours, theirs int64
+	found := false
+	for _, d := range days {
+		if d.SMP.PeakSixths == nil || d.Reported == nil {
+			continue
+		}
+		ours, theirs, found = max(ours, *d.SMP.PeakSixths), max(theirs, d.Reported.SMPPeakSixths), true
+	}
+	if !found {
+		return nil
+	}
+	d := licensing.Licenses(ours - theirs)
+	return &d
+}
+
+func licenseDay(d licensing.UsedDay, r licensing.Readings) LicenseDay {
+	row := LicenseDay{Day: d.Day, Complete: d.Complete}
+	if d.Known {
+		row.SMP.Entitled, row.PMP.Entitled, row.Recording.Entitled = d.Held.SMP, d.Held.PMP, d.Held.Recording
+	}
+	row.PMP.Assigned = d.PMPAssigned
+	if d.Computed {
+		p := d.Peaks
+		peak := licensing.Licenses(p.SMP.Value)
+		row.SMP.PeakSixths, row.SMP.Peak, row.SMP.At = &p.SMP.Value, &peak, instant(p.SMP)
+		row.PMP.Peak, row.PMP.At = &p.PMP.Value, instant(p.PMP)
+		row.Recording.Peak, row.Recording.At, row.Recording.Recordings, row.Recording.Streams = &p.Recording.Value, instant(p.Recording), &p.Recordings, &p.Streams
+		row.Streaming.Peak, row.Streaming.At = &p.Streaming.Value, instant(p.Streaming)
+	}
+	over := d.Over(r)
+	row.SMP.Over, row.PMP.Over, row.Recording.Over, row.Overage = over.SMP, over.PMP, over.Recording, over.Overage()
+	return row
+}
+
+// instant of a peak; nil where there was no use at all.
+func instant(p licensing.Peak) *time.Time {
+	if p.Value == 0 {
+		return nil
+	}
+	at := p.At.UTC()
+	return &at
+}
+
+func reportedUse(d licensing.ReportedDay) *ReportedUse {
+	return &ReportedUse{
+		SMPPeakSixths: d.SMP.Value, SMPPeak: licensing.Licenses(d.SMP.Value), SMPAt: d.SMP.At,
+		PMPPeak: d.PMP.Value, PMPAt: d.PMP.At, PMPAssigned: d.PMPAssigned,
+		RecordingPeak: d.Recording.Value, RecordingAt: d.Recording.At, Recordings: d.Recordings, Streams: d.Streams,
+		StreamingPeak: d.Streaming.Value, Hosts: d.Hosts, GapSeconds: d.GapSeconds, Complete: d.Complete,
+	}
+}
+
+// excess is by how much CMS counted more than all that went on around.
+type excess struct {
+	sixths int64
+	at     *time.Time
+}
+
+// reportedAbove compares bin by bin. Each server counts once in five minutes, in a phase of its own and by its own clock, so the sum over servers may count meetings together that
+// never were at one time; but not more than all that went on in the bin and those beside it. What is above that, sampling does not explain.
+func reportedAbove(snapshots []licensing.Snapshot, steps []licensing.StepPeaks, zone *time.Location) map[licensing.Day]excess {
+	found := map[licensing.Day]excess{}
+	if len(steps) == 0 {
+		return found
+	}
+	origin := steps[0].Time.Unix()
+	for _, b := range licensing.Bins(snapshots) {
+		at := int((b.Start.Unix() - origin) / licensing.BinSeconds)
+		if b.Start.Unix() < origin || at >= len(steps) {
+			continue
+		}
+		first, last := max(0, at-1), min(len(steps)-1, at+1)
+		most := steps[first].Carried
+		for k := first; k <= last; k++ {
+			most += steps[k].Started
+		}
+		day := licensing.DayOf(b.Start, zone)
+		if over := b.SMPSixths() - most; over > found[day].sixths {
+			start := b.Start
+			found[day] = excess{over, &start}
+		}
+	}
+	return found
+}
+
+// overage judges the window that ends with the last day.
+func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Overage {
+	zone, readings := in.Pool.Zone, in.Pool.Readings
+	o := Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays, Features: []FeatureStanding{}}
+	if asOf := last.End(zone); asOf.Before(in.GeneratedAt) {
+		o.AsOf = asOf.UTC()
+	}
+	features := map[string]storage.LicenseFeatureState{}
+	for _, f := range in.Features {
+		if known, ok := features[f.Feature]; !ok || f.Expiry != nil && (known.Expiry == nil || f.Expiry.Before(*known.Expiry)) {
+			features[f.Feature] = f
+		}
+	}
+	expiry := func(names ...string) time.Time {
+		for _, name := range names {
+			if f, ok := features[name]; ok && f.Expiry != nil {
+				return *f.Expiry
+			}
+		}
+		return time.Time{}
+	}
+	users := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Overage() }, last, readings.AllowedDays, expiry("callBridge", "callBridgeNoEncryption"), zone)
+	if users.Unknown < licensing.WindowDays {
+		days, left, level := int64(users.Days), int64(users.Left), int64(users.Level)
+		o.Days, o.DaysLeft, o.EnforcementLevel = &days, &left, &level
+		o.UnknownDays = int64(users.Unknown)
+		o.OldestLeaves, o.Exceeds, o.Level1, o.Level2, o.Level3 = day(users.Leaves), day(users.Exceeds), day(users.Reached), day(users.Level2), day(users.Level3)
+	}
+	recording := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Recording }, last, readings.AllowedDays, expiry("recording"), zone)
+	standing := FeatureStanding{Feature: "recording"}
+	if recording.Unknown < licensing.WindowDays {
+		days, level := int64(recording.Days), int64(recording.Level)
+		standing.Days, standing.EnforcementLevel = &days, &level
+	}
+	names := slices.Sorted(maps.Keys(features))
+	if _, ok := features["recording"]; !ok {
+		names = append(names, "recording")
+	}
+	for _, name := range names {
+		s := FeatureStanding{Feature: name}
+		if name == "recording" {
+			s = standing
+		}
+		if f, ok := features[name]; ok {
+			s.Status, s.Expiry, s.ExpirySlope = f.Status, f.Expiry, f.Slope
+		}
+		o.Features = append(o.Features, s)
+	}
+	return o
+}
+
+// day is a day that may be none.
+func day(d licensing.Day) *licensing.Day {
+	if d == "" {
+		return nil
+	}
+	return &d
+}
+
+// knowledge is what is known of the records that figures are computed from.
+type knowledge struct {
+	sessions  []storage.SessionCompleteness
+	clusters  []string
+	computed  time.Time
+	generated time.Time
+}
+
+// of tells of [start, end) whether figures are computed, as records of every cluster go back as far, and whether nothing is missing in them. A day that
+// has not ended, or that began before a cluster's first record, is not complete.
+func (k knowledge) of(start, end time.Time) (computed, complete bool) {
+	if k.computed.IsZero() || !start.Before(k.computed) || len(k.clusters) == 0 {
+		return false, false
+	}
+	complete = !end.After(k.computed) && !end.After(k.generated)
+	for _, cluster := range k.clusters {
+		var first time.Time
+		for _, s := range k.sessions {
+			if s.Cluster != cluster {
+				continue
+			}
+			if first.IsZero() || s.FirstTime.Before(first) {
+				first = s.FirstTime
+			}
+			for _, gap := range s.Gaps {
+				if gap.From.Before(end) && gap.To.After(start) || gap.From.Equal(gap.To) && !gap.From.Before(start) && gap.From.Before(end) {
+					complete = false
+				}
+			}
+		}
+		if first.IsZero() {
+			complete = false // a cluster of which nothing ever came
+			continue
+		}
+		if first.After(start) {
+			complete = false
+		}
+		computed = computed || first.Before(end)
+	}
+	return computed, complete && computed
+}
+
+func completeness(sessions []storage.SessionCompleteness) Completeness {
+	c := storage.Completeness{Sources: sessions}
+	return Completeness{Ratio: c.Ratio(), Records: c.Records(), Missing: c.Missing()}
+}
 
 // WriteJSON writes the report as one JSON object.
 func (r License) WriteJSON(w io.Writer) error {

@@ -33,6 +33,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/collector/certs"
 	"github.com/bridgewatch/bridgewatch/collector/poller"
 	"github.com/bridgewatch/bridgewatch/collector/syslog"
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
@@ -90,6 +91,7 @@ type App struct {
 	live     *collector.Live
 	observer *observer
 	holdings *holdings
+	pools    []report.Pool
 
 	beats     *heartbeat.Monitor
 	beatToken string // by which our own heartbeats enter; made anew at each start
@@ -121,6 +123,9 @@ func New(o Options) (*App, error) {
 	}
 	a := &App{options: o, log: o.Log, registry: prometheus.NewRegistry(), live: collector.NewLive(inv, nil), holdings: newHoldings(),
 		stored: make(chan struct{}), started: make(chan struct{})}
+	if a.pools, err = pools(o.Config); err != nil {
+		return nil, err
+	}
 	a.observer = newObserver(a.live, time.Now)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector.NewMetrics(a.live))
@@ -294,6 +299,15 @@ func (a *App) runStore(ctx context.Context) error {
 		defer a.beats.Measure(heartbeat.StageStore, false)
 		a.hold(ctx, Store, storeLease, all...)
 		defer a.letGo(Store, storeLease, all...)
+		var keeping sync.WaitGroup
+		defer keeping.Wait()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		keeping.Go(func() {
+			if err := a.runLicenses(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("license use is not computed", "error", err)
+			}
+		})
 		return w.Run(ctx)
 	})
 }
@@ -427,7 +441,7 @@ func toOurselves(address net.Addr) string {
 // runSyslog takes syslog lines until ctx ends.
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
-	cfg.Listen = a.options.Config.Syslog.Listen
+	cfg.Listen, cfg.Quiet = a.options.Config.Syslog.Listen, a.options.Config.Faults.SyslogQuiet.Std()
 	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err
@@ -447,6 +461,7 @@ func (a *App) apiServer() *api.Server {
 		Live:      liveCalls{a},
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
 		Runbooks:  alerts.RunbookHandler(),
+		Pools:     a.pools,
 		Readiness: a.readiness,
 		Listener:  a.http,
 		Log:       a.log,

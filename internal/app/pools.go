@@ -4,29 +4,26 @@ import (
 	"context"
 	"time"
 
-	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/licensing"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
 
-// poolsEvery is how often the entitlement in force is looked at, poolsTold how often all entries are told to the store again.
+// poolsTold is how often all entries are told to the store again, poolsEvery how soon it is tried again where that failed.
 const (
-	poolsEvery = time.Minute
 	poolsTold  = 24 * time.Hour
+	poolsEvery = time.Minute
 )
 
-// runPools tells metrics and store what the configuration entitles each license pool to, until ctx ends.
+// runPools tells the store what the configuration entitles each license pool to, until ctx ends. Metrics have it from runLicenses.
 func (a *App) runPools(ctx context.Context) error {
 	var told time.Time
 	for {
 		now := time.Now()
-		for _, pool := range a.options.Config.LicensePools {
-			a.live.SetPool(pool.Name, collector.Sample[collector.PoolState]{Value: collector.PoolState{Entitlement: entitledNow(pool, now)}, At: now, Until: now.Add(3 * poolsEvery)})
-		}
 		if now.Sub(told) >= poolsTold {
-			if rows := entitlementRows(a.options.Config, now); len(rows) == 0 {
+			if rows := entitlementRows(a.options.Config, a.pools, now); len(rows) == 0 {
 				told = now
 			} else if err := a.bus.PublishRows(ctx, bus.Subject("status", "pools", "entitlements"), storage.TableLicenseEntitlements, rows); err == nil {
 				told = now
@@ -42,20 +39,8 @@ func (a *App) runPools(ctx context.Context) error {
 	}
 }
 
-// entitledNow is the entry in force, by license. What it leaves out is not known.
-func entitledNow(pool config.LicensePool, now time.Time) map[string]float64 {
-	e, _ := licensing.EntitledOn(entitlements(pool), licensing.DayOf(now, pool.DayBoundary.Std()))
-	known := map[string]float64{}
-	for license, n := range map[string]*int64{"pmp": e.PMP, "smp": e.SMP, "recording": e.Recording} {
-		if n != nil {
-			known[license] = float64(*n)
-		}
-	}
-	return known
-}
-
 // entitlementRows are all entries of all pools. A pool without any has one that knows nothing, so that its days can be told.
-func entitlementRows(c config.Config, now time.Time) []storage.LicenseEntitlement {
+func entitlementRows(c config.Config, known []report.Pool, now time.Time) []storage.LicenseEntitlement {
 	var rows []storage.LicenseEntitlement
 	for _, pool := range c.LicensePools {
 		zone := pool.DayBoundary.Std()
@@ -68,9 +53,19 @@ func entitlementRows(c config.Config, now time.Time) []storage.LicenseEntitlemen
 			rows = append(rows, storage.LicenseEntitlement{
 				LicensePool: pool.Name, ValidFrom: e.From.Start(time.UTC), PMP: e.PMP, SMP: e.SMP, Recording: e.Recording,
 				DayBoundary: zone.String(), ZoneFrom: since, ZoneOffset: offsets, PMPCompares: pool.Readings.PMPCompares,
-				CMSClusters: clustersOf(c, pool.Name), Written: now.UTC(),
+				CMSClusters: clustersOf(known, pool.Name), Written: now.UTC(),
 			})
 		}
 	}
 	return rows
+}
+
+// clustersOf are the clusters that use a pool.
+func clustersOf(known []report.Pool, name string) []string {
+	for _, p := range known {
+		if p.Name == name {
+			return p.Clusters
+		}
+	}
+	return nil
 }

@@ -21,18 +21,23 @@ import (
 // withStore gives use the store of a configuration: the external server, the engine of a running instance, or, where none runs, an engine
 // started for as long as use takes.
 func withStore(ctx context.Context, o Options, use func(context.Context, *clickhouse.Options) error) error {
+	return withStoreOf(ctx, o, func(ctx context.Context, options *clickhouse.Options, _ bool) error { return use(ctx, options) })
+}
+
+// withStoreOf is withStore; alone tells that the engine was started for this, so that nobody else writes.
+func withStoreOf(ctx context.Context, o Options, use func(ctx context.Context, options *clickhouse.Options, alone bool) error) error {
 	c := o.Config
 	if !c.ClickHouse.URL.IsZero() {
 		options, err := externalStore(c.ClickHouse)
 		if err != nil {
 			return err
 		}
-		return use(ctx, options)
+		return use(ctx, options, false)
 	}
 	if endpoint, err := engine.ReadEndpoint(c.DataDir); err == nil {
 		options := endpoint.Options(databaseName)
 		if reachable(ctx, options) {
-			return use(ctx, options)
+			return use(ctx, options, false)
 		}
 	} else if !errors.Is(err, engine.ErrNotRunning) {
 		return err
@@ -55,7 +60,7 @@ func withStore(ctx context.Context, o Options, use func(context.Context, *clickh
 		stop()
 		return errors.Join(ctx.Err(), <-ended)
 	}
-	err = use(ctx, e.Options(databaseName))
+	err = use(ctx, e.Options(databaseName), true)
 	stop()
 	return errors.Join(err, <-ended)
 }

@@ -30,6 +30,8 @@ type Config struct {
 	Retention Retention `yaml:"retention"`
 	// How records become facts.
 	Facts Facts `yaml:"facts"`
+	// From when on something is a fault, that is, an alarm of our own.
+	Faults Faults `yaml:"faults"`
 	// License entitlements, shared by the clusters that name the pool. Without any, one pool `main` without entitlements is assumed.
 	LicensePools []LicensePool `yaml:"license_pools"`
 	// The Call Bridge clusters to watch. A lone Call Bridge is a cluster of one.
@@ -156,6 +158,20 @@ type Retention struct {
 	Quarantine Duration `yaml:"quarantine"`
 }
 
+// Faults are the limits beyond which Bridgewatch raises alarms of its own. The alert rules have thresholds of theirs.
+type Faults struct {
+	// How far a bridge's clock may be off; at least 2s, as it is told in whole seconds.
+	ClockSkew Duration `yaml:"clock_skew"`
+	// How far a database node may be behind.
+	DatabaseBehind Size `yaml:"database_behind"`
+	// How far ahead the expiry of a licensed feature must be (3.0 and later). CMS keeps it 90 days ahead while all is well. 0: not watched.
+	LicenseAhead Duration `yaml:"license_ahead"`
+	// How long a certificate must still be valid.
+	CertificateAhead Duration `yaml:"certificate_ahead"`
+	// How long after its last syslog line a trouble that no line ends (ICE failures, web bridge links, database cluster) is over.
+	SyslogQuiet Duration `yaml:"syslog_quiet"`
+}
+
 // Facts says how records become facts.
 type Facts struct {
 	// A call or leg without an end is taken to have ended when nothing was heard of it for this long; it is marked `end_inferred`.
@@ -192,6 +208,18 @@ type Readings struct {
 	SIPPointToPoint string `yaml:"sip_point_to_point"`
 	// An audio-only meeting that is recorded or streamed takes `sixth` or `full`.
 	RecordedAudioOnly string `yaml:"recorded_audio_only"`
+	// A meeting in which only some legs used video takes a full license `while_connected`, as long as such a leg is, or for its `whole_life`.
+	Video string `yaml:"video"`
+	// A leg that has not told whether it used video, as it has not ended, is taken for `video` or `audio`.
+	UnknownVideo string `yaml:"unknown_video"`
+	// A call into a Lync or Skype conference takes `full`, or `sixth` as a gateway call does.
+	LyncConference string `yaml:"lync_conference"`
+	// Whether a meeting takes its owner's PMP license is decided `at_start` and kept for its life, or `any_time`.
+	PMPGrant string `yaml:"pmp_grant"`
+	// Two active calls of one owner use one PMP license by `owner`, or one each by `call`.
+	PMPCounts string `yaml:"pmp_counts"`
+	// The recording license counts recorded and streamed meetings by `meeting`, or every recording and stream by `capture`.
+	RecordingCounts string `yaml:"recording_counts"`
 	// PMP compliance compares licenses `assigned` to users, as Cisco's own management is believed to, or `in_use`.
 	PMPCompares string `yaml:"pmp_compares"`
 	// Active calls of one owner that their PMP license covers; further ones take SMP.
@@ -318,13 +346,17 @@ func Default() Config {
 			Syslog: 90 * day, Events: 30 * day, Quarantine: 365 * day,
 		},
 		Facts: Facts{OrphanTimeout: day},
+		Faults: Faults{
+			ClockSkew: Duration(5 * time.Second), DatabaseBehind: 1e6, LicenseAhead: 80 * day, CertificateAhead: 21 * day, SyslogQuiet: Duration(15 * time.Minute),
+		},
 	}
 }
 
 func (p *LicensePool) setDefaults() {
 	p.DayBoundary = UTC
 	p.Readings = Readings{
-		SIPPointToPoint: "sixth", RecordedAudioOnly: "sixth",
+		SIPPointToPoint: "sixth", RecordedAudioOnly: "sixth", Video: "while_connected", UnknownVideo: "video", LyncConference: "full",
+		PMPGrant: "at_start", PMPCounts: "owner", RecordingCounts: "meeting",
 		PMPCompares: "assigned", PMPCalls: 2, AllowedOverageDays: 15,
 	}
 }

@@ -47,6 +47,10 @@ func (c *Config) validate(v *validator) {
 		v.between("retention."+kept.key, kept.time, day, 36500*day)
 	}
 	v.between("facts.orphan_timeout", c.Facts.OrphanTimeout, Duration(time.Minute), 365*day)
+	v.between("faults.clock_skew", c.Faults.ClockSkew, Duration(2*time.Second), day)
+	v.between("faults.license_ahead", c.Faults.LicenseAhead, 0, 90*day)
+	v.between("faults.certificate_ahead", c.Faults.CertificateAhead, 0, 3650*day)
+	v.between("faults.syslog_quiet", c.Faults.SyslogQuiet, Duration(time.Minute), 7*day)
 	if c.Events.Ceiling < 1 || c.Events.Ceiling > 100000 {
 		v.fail("events.ceiling", "must be between 1 and 100000, not %d", c.Events.Ceiling)
 	}
@@ -168,6 +172,12 @@ func (c *Config) validatePools(v *validator) {
 		readings := key + ".readings"
 		v.oneOf(readings+".sip_point_to_point", pool.Readings.SIPPointToPoint, "sixth", "full")
 		v.oneOf(readings+".recorded_audio_only", pool.Readings.RecordedAudioOnly, "sixth", "full")
+		v.oneOf(readings+".video", pool.Readings.Video, "while_connected", "whole_life")
+		v.oneOf(readings+".unknown_video", pool.Readings.UnknownVideo, "video", "audio")
+		v.oneOf(readings+".lync_conference", pool.Readings.LyncConference, "full", "sixth")
+		v.oneOf(readings+".pmp_grant", pool.Readings.PMPGrant, "at_start", "any_time")
+		v.oneOf(readings+".pmp_counts", pool.Readings.PMPCounts, "owner", "call")
+		v.oneOf(readings+".recording_counts", pool.Readings.RecordingCounts, "meeting", "capture")
 		v.oneOf(readings+".pmp_compares", pool.Readings.PMPCompares, "assigned", "in_use")
 		if n := pool.Readings.PMPCalls; n < 1 || n > 100 {
 			v.fail(readings+".pmp_calls", "must be between 1 and 100, not %d", n)

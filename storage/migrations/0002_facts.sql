@@ -29,8 +29,10 @@ CREATE TABLE IF NOT EXISTS calls_data
     streamed          Bool                          COMMENT 'A stream or a streamer''s leg belongs to it',
     version           UInt64                        COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted        UInt8                         COMMENT '1: tombstone of a row that moved',
+    written           DateTime('UTC') MATERIALIZED now() COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
     INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX by_correlator call_correlator TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_correlator call_correlator TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -118,8 +120,10 @@ CREATE TABLE IF NOT EXISTS call_legs_data
     rx_video_gap_density   Nullable(Float32)           COMMENT 'Density of loss between bursts',
     version             UInt64                         COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted          UInt8                          COMMENT '1: tombstone of a row that moved',
+    written             DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
     INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 4,
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -164,7 +168,9 @@ CREATE TABLE IF NOT EXISTS recordings_data
     duration_seconds Nullable(Int64)                COMMENT 'Seconds; NULL while open',
     version          UInt64                         COMMENT 'Four times the records known, plus the level of inference',
     is_deleted       UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    written          DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -193,7 +199,9 @@ CREATE TABLE IF NOT EXISTS streams_data
     duration_seconds Nullable(Int64)                COMMENT 'Seconds; NULL while open',
     version          UInt64                         COMMENT 'Four times the records known, plus the level of inference',
     is_deleted       UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    written          DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)

@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS owners_data
     user_profile_id UUID                   COMMENT 'User profile in effect; zero where none' CODEC(ZSTD(1)),
     has_license     Nullable(UInt8)        COMMENT 'userProfile/hasLicense of the profile in effect: 1 PMP, 0 none; NULL unknown, or no owner',
     license_from    LowCardinality(String) COMMENT 'Level that decides: user, tenant, system, none (no profile anywhere); empty without owner',
-    deleted         UInt8                  COMMENT '1: the space is gone since valid_from'
+    deleted         UInt8                  COMMENT '1: the space is gone since valid_from',
+    written         DateTime('UTC') MATERIALIZED now() COMMENT 'When the row was written, store''s clock'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (cms_cluster, space_id, valid_from)

@@ -137,8 +137,10 @@ CREATE TABLE IF NOT EXISTS bridgewatch.calls_data_local ON CLUSTER 'bridgewatch'
     streamed          Bool                          COMMENT 'A stream or a streamer''s leg belongs to it',
     version           UInt64                        COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted        UInt8                         COMMENT '1: tombstone of a row that moved',
+    written           DateTime('UTC') MATERIALIZED now() COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
     INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX by_correlator call_correlator TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_correlator call_correlator TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -231,8 +233,10 @@ CREATE TABLE IF NOT EXISTS bridgewatch.call_legs_data_local ON CLUSTER 'bridgewa
     rx_video_gap_density   Nullable(Float32)           COMMENT 'Density of loss between bursts',
     version             UInt64                         COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted          UInt8                          COMMENT '1: tombstone of a row that moved',
+    written             DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
     INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 4,
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -281,7 +285,9 @@ CREATE TABLE IF NOT EXISTS bridgewatch.recordings_data_local ON CLUSTER 'bridgew
     duration_seconds Nullable(Int64)                COMMENT 'Seconds; NULL while open',
     version          UInt64                         COMMENT 'Four times the records known, plus the level of inference',
     is_deleted       UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    written          DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -315,7 +321,9 @@ CREATE TABLE IF NOT EXISTS bridgewatch.streams_data_local ON CLUSTER 'bridgewatc
     duration_seconds Nullable(Int64)                COMMENT 'Seconds; NULL while open',
     version          UInt64                         COMMENT 'Four times the records known, plus the level of inference',
     is_deleted       UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    written          DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -729,7 +737,8 @@ CREATE TABLE IF NOT EXISTS bridgewatch.owners_data_local ON CLUSTER 'bridgewatch
     user_profile_id UUID                   COMMENT 'User profile in effect; zero where none' CODEC(ZSTD(1)),
     has_license     Nullable(UInt8)        COMMENT 'userProfile/hasLicense of the profile in effect: 1 PMP, 0 none; NULL unknown, or no owner',
     license_from    LowCardinality(String) COMMENT 'Level that decides: user, tenant, system, none (no profile anywhere); empty without owner',
-    deleted         UInt8                  COMMENT '1: the space is gone since valid_from'
+    deleted         UInt8                  COMMENT '1: the space is gone since valid_from',
+    written         DateTime('UTC') MATERIALIZED now() COMMENT 'When the row was written, store''s clock'
 )
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY (cms_cluster, space_id, valid_from)
@@ -999,3 +1008,61 @@ FROM
 ) AS d
 ASOF LEFT JOIN bridgewatch.license_entitlements AS e ON e.license_pool = d.license_pool AND d.day >= e.valid_from
 SETTINGS join_use_nulls = 0;
+
+-- 0041_licenses.sql
+-- +goose Up
+CREATE TABLE IF NOT EXISTS bridgewatch.license_intervals_data_local ON CLUSTER 'bridgewatch'
+(
+    start_day       Date                          COMMENT 'UTC day on which the meeting began: intervals are computed by it' CODEC(Delta, ZSTD(1)),
+    cms_cluster     LowCardinality(String)        COMMENT 'Cluster, as configured',
+    call_correlator UUID                          COMMENT 'The meeting; a call''s own id where its release sends no correlator' CODEC(ZSTD(1)),
+    part            UInt16                        COMMENT 'Position among the meeting''s intervals, from 0' CODEC(T64, ZSTD(1)),
+    from            DateTime64(3, 'UTC')          COMMENT 'Start of the interval' CODEC(GCD, T64, ZSTD(1)),
+    until           DateTime64(3, 'UTC')          COMMENT 'End of the interval, exclusive; 2200-01-01: it still holds' CODEC(GCD, T64, ZSTD(1)),
+    name            LowCardinality(String)        COMMENT 'Name of the meeting',
+    space_id        UUID                          COMMENT 'Space; zero outside one' CODEC(ZSTD(1)),
+    tenant_id       UUID                          COMMENT 'Tenant; zero where none' CODEC(ZSTD(1)),
+    owner_id        UUID                          COMMENT 'User who owns the space; zero: none or not known' CODEC(ZSTD(1)),
+    owner_name      LowCardinality(String)        COMMENT 'The owner''s name',
+    licensed        Nullable(Bool)                COMMENT 'The owner has a PMP license, as it was at the start; NULL: not known, or no owner',
+    call_bridges    Array(LowCardinality(String)) COMMENT 'Bridges that hosted the meeting',
+    license         LowCardinality(String)        COMMENT 'pmp or smp',
+    smp_sixths      UInt8                         COMMENT 'Sixths of a shared license',
+    shared_sixths   UInt8                         COMMENT 'Sixths of a shared license that it takes, or would without its owner''s PMP license',
+    pmp             UInt8                         COMMENT '1 while the owner''s license counts as in use by this meeting: the sum is licenses in use',
+    recordings      UInt8                         COMMENT 'Recordings that count towards the recording license',
+    streams         UInt8                         COMMENT 'Streams that count towards the recording license',
+    rule            LowCardinality(String)        COMMENT 'Why: pmp_owner, smp_no_owner …',
+    reading         LowCardinality(String)        COMMENT 'Reading of the guide that decided; empty where none did',
+    version         UInt64                        COMMENT 'Time of writing, microseconds' CODEC(Delta, ZSTD(1)),
+    is_deleted      UInt8                         COMMENT '1: tombstone of an interval that is no longer',
+    INDEX by_until until TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
+PARTITION BY toYYYYMM(start_day)
+ORDER BY (start_day, cms_cluster, call_correlator, part)
+COMMENT 'Times during which what a meeting takes does not change';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_intervals_data ON CLUSTER 'bridgewatch' AS bridgewatch.license_intervals_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'license_intervals_data_local', cityHash64((start_day, cms_cluster, call_correlator, part)))
+COMMENT 'Times during which what a meeting takes does not change';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.license_intervals ON CLUSTER 'bridgewatch' AS
+SELECT * EXCEPT (until, version, is_deleted), nullIf(until, toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS to
+FROM bridgewatch.license_intervals_data FINAL;
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_units_data_local ON CLUSTER 'bridgewatch'
+(
+    cms_cluster LowCardinality(String) COMMENT 'Cluster, as configured',
+    start_day   Date                   COMMENT 'UTC day on which meetings began',
+    facts_until DateTime('UTC')        COMMENT 'Facts written before it, by the store''s clock, are in it',
+    readings    String                 COMMENT 'Readings of the guide that it was computed with',
+    version     UInt64                 COMMENT 'Time of writing, microseconds'
+)
+ENGINE = ReplicatedReplacingMergeTree(version)
+ORDER BY (cms_cluster, start_day)
+COMMENT 'Days whose license intervals are computed';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_units_data ON CLUSTER 'bridgewatch' AS bridgewatch.license_units_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'license_units_data_local', cityHash64((cms_cluster, start_day)))
+COMMENT 'Days whose license intervals are computed';
