@@ -22,7 +22,7 @@ func (r License) Document(zone *time.Location) Document {
 	}
 	d.Figures = r.figures()
 	d.Charts = []Chart{r.smpChart(), r.pmpChart(), r.recordingChart()}
-	d.Tables = []Table{r.summaryTable(), r.daysTable(), r.peaksTable(), r.overageTable(), r.ownersTable(), r.reportedTable(), r.completenessTable(), r.methodTable()}
+	d.Tables = []Table{r.summaryTable(), r.daysTable(), r.peaksTable(), r.overageTable(), r.ownersTable(), r.reportedTable(), completenessTable("Runs of call detail records that never came, of the pool's Call Bridges, within the window.", r.sessions), methodTable(r.method())}
 	d.Notes = r.method()
 	return d
 }
@@ -277,35 +277,6 @@ func (r License) reportedTable() Table {
 			}
 			return nil
 		}}
-}
-
-func (r License) completenessTable() Table {
-	return Table{Name: "Completeness", Title: "What is missing", Note: "Runs of call detail records that never came, of the pool's Call Bridges, within the window.", Short: 40,
-		Columns: []Column{{"Call Bridge", 2, false}, {"Session", 3, false}, {"Records", 1, true}, {"Missing", 1, true}, {"of which the bridge says so", 1.2, true}, {"From", 2, false}, {"To", 2, false}},
-		Rows: func(row func(...any) error) error {
-			for _, s := range r.sessions {
-				if err := row(s.Bridge, s.Session.String(), s.Records, s.Missing, s.ReportedMissing, s.FirstTime, s.LastTime); err != nil {
-					return err
-				}
-				for _, g := range s.Gaps {
-					if err := row(s.Bridge, "gap", nil, g.Count, g.Reported, g.From, g.To); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		}}
-}
-
-func (r License) methodTable() Table {
-	return Table{Name: "Method", Title: "Method", Columns: []Column{{"How the figures came about", 1, false}}, Rows: func(row func(...any) error) error {
-		for _, n := range r.method() {
-			if err := row(n); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
 }
 
 // method says how the figures came about, readings included.

@@ -179,10 +179,9 @@ func (p pdf) chart(c Chart) {
 		at += 9 + p.GetStringWidth(text)
 	}
 	square := func(x, y float64) { p.Rect(x, y-2.3, 3, 2.6, "F") }
-	legend(colors[Good], c.BarName, square)
-	legend(colors[Bad], "over", square)
-	legend(colors[Warning], "not complete", square)
-	legend(colors[Unknown], "cannot be judged", square)
+	for _, m := range c.marks() {
+		legend(colors[m.state], m.text, square)
+	}
 	if c.LineName != "" {
 		legend(lineColor, c.LineName, func(x, y float64) { p.Line(x, y-1, x+1.3, y-1); p.Line(x+2, y-1, x+3.3, y-1) })
 	}

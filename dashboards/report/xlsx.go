@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -213,7 +214,7 @@ func (d Document) chartSheet(f *excelize.File) error {
 			}
 			return f.SetCellValue(data, cell, value)
 		}
-		if err := errors.Join(set(column, 1, c.Title), set(column, 2, "Day")); err != nil {
+		if err := errors.Join(set(column, 1, c.Title), set(column, 2, cmp.Or(c.Axis, "Day"))); err != nil {
 			return err
 		}
 		for i, b := range c.Bars {

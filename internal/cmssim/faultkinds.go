@@ -111,4 +111,6 @@ var eventFaults = map[string]func(*EventFaults){
 	"SpeakersPerSecond": func(f *EventFaults) { f.SpeakersPerSecond = 20 },
 	"AckTimeout":        func(f *EventFaults) { f.AckTimeout = time.Second },
 	"AckShrink":         func(f *EventFaults) { f.AckShrink = true },
+	"Frozen":            func(f *EventFaults) { f.Frozen = true },
+	"Mute":              func(f *EventFaults) { f.Mute = true },
 }

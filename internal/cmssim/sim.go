@@ -67,7 +67,16 @@ type Config struct {
 	// SyslogTarget is the host:port that every bridge sends syslog to over TCP; none if empty.
 	SyslogTarget string
 	Syslog       SyslogStyle
-	Logger       *slog.Logger // discards
+	// Spoke, where set, is told of every activeSpeaker update right after it was written to a connection: for measurements.
+	Spoke  func(Spoken)
+	Logger *slog.Logger // discards
+}
+
+// Spoken is an activeSpeaker update that an events client was sent.
+type Spoken struct {
+	Bridge, Call, Participant, Name string
+	Speaking                        bool
+	At                              time.Time
 }
 
 func (c Config) withDefaults() Config {
