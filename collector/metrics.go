@@ -615,9 +615,6 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 		if s, err := r.Slots(); err == nil {
 			e.add("cms_recorder_capacity_recordings", float64(s.Count), inv.Name, r.Name)
 		}
-		if hours, known := r.DiskHours(r.Disk, 1); known {
-			e.add("cms_recorder_disk_recording_seconds", 3600*hours, inv.Name, r.Name)
-		}
 	}
 	for _, s := range inv.Streamers {
 		if slots, err := s.Slots(); err == nil {

@@ -121,4 +121,6 @@ type DayPeaks struct {
 type StepPeaks struct {
 	Time  time.Time
 	Peaks Peaks
+	// Carried is the sixths of shared licenses in use before the step, Started those of all that began in it.
+	Carried, Started int64
 }

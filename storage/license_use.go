@@ -59,6 +59,8 @@ type UseBin struct {
 	Bin   int64
 	Peaks licensing.Peaks
 	Last  licensing.Use
+	// Started is the sixths of shared licenses of all that began in it.
+	Started int64
 }
 
 // licenseBins sums intervals over the whole period and cuts the levels into bins; a bin in which nothing changes is not in the result.
@@ -86,16 +88,18 @@ func (q *Queries) licenseBins(ctx context.Context, p LicensePeriod, bin string, 
 		LPMP  int64     `ch:"last_pmp"`
 		LRec  int64     `ch:"last_rec"`
 		LStr  int64     `ch:"last_str"`
+		Began int64     `ch:"started"`
 	}](c.within(ctx), q, fmt.Sprintf(`
 SELECT %s AS bin,
 	max(smp) AS smp_peak, argMin(t, (-smp, t)) AS smp_at, max(pmp) AS pmp_peak, argMin(t, (-pmp, t)) AS pmp_at,
 	max(rec + str) AS cap_peak, argMin(t, (-rec - str, t)) AS cap_at, argMin(rec, (-rec - str, t)) AS cap_recordings, argMin(str, (-rec - str, t)) AS cap_streams,
 	max(str) AS str_peak, argMin(t, (-str, t)) AS str_at,
-	argMax(smp, t) AS last_smp, argMax(pmp, t) AS last_pmp, argMax(rec, t) AS last_rec, argMax(str, t) AS last_str
+	argMax(smp, t) AS last_smp, argMax(pmp, t) AS last_pmp, argMax(rec, t) AS last_rec, argMax(str, t) AS last_str, sum(up) AS started
 FROM (
-	SELECT t, sum(d_smp) OVER w AS smp, sum(d_pmp) OVER w AS pmp, sum(d_rec) OVER w AS rec, sum(d_str) OVER w AS str
+	SELECT t, up, sum(d_smp) OVER w AS smp, sum(d_pmp) OVER w AS pmp, sum(d_rec) OVER w AS rec, sum(d_str) OVER w AS str
 	FROM (
-		SELECT t, sum(sign * smp_sixths) AS d_smp, sum(sign * pmp) AS d_pmp, sum(sign * recordings) AS d_rec, sum(sign * streams) AS d_str
+		SELECT t, sum(sign * smp_sixths) AS d_smp, sum(sign * pmp) AS d_pmp, sum(sign * recordings) AS d_rec, sum(sign * streams) AS d_str,
+			sumIf(smp_sixths, sign > 0) AS up
 		FROM (SELECT from, until, toInt64(smp_sixths) AS smp_sixths, toInt64(pmp) AS pmp, toInt64(recordings) AS recordings, toInt64(streams) AS streams
 			FROM license_intervals_data FINAL %s)
 		ARRAY JOIN [greatest(from, {from:DateTime64(3, 'UTC')}), until] AS t, [toInt64(1), toInt64(-1)] AS sign
@@ -108,7 +112,7 @@ GROUP BY bin ORDER BY bin`, bin, c.where()))
 	}
 	bins := make([]UseBin, len(rows))
 	for i, r := range rows {
-		bins[i] = UseBin{Bin: r.Bin, Last: licensing.Use{SMPSixths: r.LSMP, PMP: r.LPMP, Recordings: r.LRec, Streams: r.LStr}, Peaks: licensing.Peaks{
+		bins[i] = UseBin{Bin: r.Bin, Started: r.Began, Last: licensing.Use{SMPSixths: r.LSMP, PMP: r.LPMP, Recordings: r.LRec, Streams: r.LStr}, Peaks: licensing.Peaks{
 			SMP: licensing.Peak{Value: r.SMP, At: r.SMPAt}, PMP: licensing.Peak{Value: r.PMP, At: r.PMPAt}, Recording: licensing.Peak{Value: r.Cap, At: r.CapAt},
 			Streaming: licensing.Peak{Value: r.Str, At: r.StrAt}, Recordings: r.Recs, Streams: r.Strs}}
 	}
@@ -151,10 +155,11 @@ func (q *Queries) LicenseUse(ctx context.Context, p LicensePeriod, step time.Dur
 	var steps []licensing.StepPeaks
 	var carried licensing.Use
 	for at, next := p.From, 0; at.Before(p.To); at = at.Add(step) {
-		s := licensing.StepPeaks{Time: at}
+		s := licensing.StepPeaks{Time: at, Carried: carried.SMPSixths}
 		s.Peaks.See(licensing.Level{At: at, Use: carried})
 		if next < len(bins) && bins[next].Bin == int64(len(steps)) {
 			s.Peaks.Raise(bins[next].Peaks)
+			s.Started = bins[next].Started
 			carried = bins[next].Last
 			next++
 		}
@@ -252,14 +257,14 @@ func (q *Queries) LicenseFeatures(ctx context.Context, clusters []string, before
 	c.add("cms_cluster IN {clusters:Array(String)}", "clusters", stringArray(clusters))
 	c.add("time < {before:DateTime64(3, 'UTC')} AND time >= {before:DateTime64(3, 'UTC')} - INTERVAL 14 DAY", "before", timeText(before))
 	rows, err := selectRows[LicenseFeatureState](c.within(ctx), q, `
-SELECT cms_cluster, feature, argMin(status, (call_bridge != '', expires)) AS status, argMin(expiry, (call_bridge != '', expires)) AS expiry,
-	argMin(slope, (call_bridge != '', expires)) AS slope
+SELECT cms_cluster, feature, argMin(newest, (call_bridge != '', expires)) AS status, tupleElement(argMin(tuple(until), (call_bridge != '', expires)), 1) AS expiry,
+	tupleElement(argMin(tuple(moved), (call_bridge != '', expires)), 1) AS slope
 FROM (
-	SELECT cms_cluster, call_bridge, feature, argMax(status, time) AS status, tupleElement(argMax(tuple(expiry), time), 1) AS expiry, ifNull(expiry, toDateTime('2100-01-01 00:00:00', 'UTC')) AS expires,
-		if(max(time) - min(time) < 172800, NULL, dateDiff('second', tupleElement(argMin(tuple(expiry), time), 1), expiry) / dateDiff('second', min(time), max(time))) AS slope
+	SELECT cms_cluster, call_bridge, feature, argMax(f.status, f.time) AS newest, tupleElement(argMax(tuple(f.expiry), f.time), 1) AS until, tupleElement(argMin(tuple(f.expiry), f.time), 1) AS was,
+		ifNull(until, toDateTime('2100-01-01 00:00:00', 'UTC')) AS expires, dateDiff('second', min(f.time), max(f.time)) AS seconds,
+		if(seconds < 172800, NULL, dateDiff('second', was, until) / seconds) AS moved
 	FROM license_features AS f `+c.where()+` GROUP BY cms_cluster, call_bridge, feature)
-GROUP BY cms_cluster, feature ORDER BY cms_cluster, feature
-SETTINGS prefer_column_name_to_alias = 0`)
+GROUP BY cms_cluster, feature ORDER BY cms_cluster, feature`)
 	if err != nil {
 		return nil, fmt.Errorf("query licensed features: %w", err)
 	}

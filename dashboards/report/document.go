@@ -47,6 +47,30 @@ type Chart struct {
 	Bars        []Bar
 	// BarName, LineName and DotName stand in the legend; the line and the dots are left out where their name is empty.
 	BarName, LineName, DotName string
+	// Axis is what the labels are, Day where it is empty; a label stands at each Every-th bar, or at about ten where it is 0.
+	Axis  string
+	Every int
+}
+
+// mark is a colour in a legend and what it says.
+type mark struct {
+	state State
+	text  string
+}
+
+// marks explains the colours that the bars have.
+func (c Chart) marks() []mark {
+	has := map[State]bool{}
+	for _, b := range c.Bars {
+		has[b.State] = true
+	}
+	list := []mark{{Good, c.BarName}}
+	for _, m := range []mark{{Bad, "over"}, {Warning, "not complete"}, {Unknown, "cannot be judged"}} {
+		if has[m.state] {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // Bar is one value; nil where it is not known.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"html/template"
 	"io"
@@ -166,12 +167,11 @@ func (c Chart) svg() string {
 		fmt.Fprintf(&b, `<g transform="translate(%.1f %.1f)">%s<text x="18" y="4">%s</text></g>`, at, height-10, mark, template.HTMLEscapeString(text))
 		at += wide
 	}
-	legend(`<rect x="2" y="-5" width="10" height="10" fill="`+colors[Good]+`"/>`, c.BarName, 220)
-	legend(`<rect x="2" y="-5" width="10" height="10" fill="`+colors[Bad]+`"/>`, "over", 60)
-	legend(`<rect x="2" y="-5" width="10" height="10" fill="`+colors[Warning]+`"/>`, "not complete", 100)
-	legend(`<rect x="2" y="-5" width="10" height="10" fill="`+colors[Unknown]+`"/>`, "cannot be judged", 130)
+	for _, m := range c.marks() {
+		legend(`<rect x="2" y="-5" width="10" height="10" fill="`+colors[m.state]+`"/>`, m.text, 40+6.5*float64(len(m.text)))
+	}
 	if c.LineName != "" {
-		legend(`<line x1="0" x2="14" stroke="`+lineColor+`" stroke-width="1.6" stroke-dasharray="5 3"/>`, c.LineName, 90)
+		legend(`<line x1="0" x2="14" stroke="`+lineColor+`" stroke-width="1.6" stroke-dasharray="5 3"/>`, c.LineName, 40+6.5*float64(len(c.LineName)))
 	}
 	if c.DotName != "" {
 		legend(`<circle cx="7" r="3" fill="`+dotColor+`"/>`, c.DotName, 170)
@@ -200,7 +200,7 @@ func newScale(c Chart) scale {
 	for k := 0; most/step > 5; k++ {
 		step *= []float64{2, 2.5, 2}[k%3] // 1, 2, 5, 10, 20 …
 	}
-	s := scale{every: max(1, (len(c.Bars)+9)/10)}
+	s := scale{every: cmp.Or(c.Every, max(1, (len(c.Bars)+9)/10))}
 	for v := 0.0; ; v += step {
 		s.ticks = append(s.ticks, v)
 		if s.max = v; v >= most {

@@ -111,7 +111,7 @@ type ReportedUse struct {
 	GapSeconds int64 `json:"gap_seconds"`
 	// Complete: every server counted all through the day.
 	Complete bool `json:"complete"`
-	// AboveSixths is by how many sixths CMS counted more than we computed at any time around, at most, and when: a difference that sampling does not explain.
+	// AboveSixths is by how many sixths CMS counted more than all that went on around, at most, and when: a difference that sampling does not explain.
 	AboveSixths int64      `json:"above_sixths"`
 	AboveAt     *time.Time `json:"above_at"`
 }
@@ -273,14 +273,14 @@ func reportedUse(d licensing.ReportedDay) *ReportedUse {
 	}
 }
 
-// excess is by how much CMS counted more than we computed at any time around.
+// excess is by how much CMS counted more than all that went on around.
 type excess struct {
 	sixths int64
 	at     *time.Time
 }
 
-// reportedAbove compares bin by bin: a server's count is of one instant within five minutes, in a phase of its own and by its own clock, so it may be anything that
-// we computed in its bin or those beside it; what is above these is a difference.
+// reportedAbove compares bin by bin. Each server counts once in five minutes, in a phase of its own and by its own clock, so the sum over servers may count meetings together that
+// never were at one time; but not more than all that went on in the bin and those beside it. What is above that, sampling does not explain.
 func reportedAbove(snapshots []licensing.Snapshot, steps []licensing.StepPeaks, zone *time.Location) map[licensing.Day]excess {
 	found := map[licensing.Day]excess{}
 	if len(steps) == 0 {
@@ -292,9 +292,10 @@ func reportedAbove(snapshots []licensing.Snapshot, steps []licensing.StepPeaks, 
 		if b.Start.Unix() < origin || at >= len(steps) {
 			continue
 		}
-		var most int64
-		for k := max(0, at-1); k <= min(len(steps)-1, at+1); k++ {
-			most = max(most, steps[k].Peaks.SMP.Value)
+		first, last := max(0, at-1), min(len(steps)-1, at+1)
+		most := steps[first].Carried
+		for k := first; k <= last; k++ {
+			most += steps[k].Started
 		}
 		day := licensing.DayOf(b.Start, zone)
 		if over := b.SMPSixths() - most; over > found[day].sixths {

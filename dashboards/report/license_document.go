@@ -22,7 +22,7 @@ func (r License) Document(zone *time.Location) Document {
 	}
 	d.Figures = r.figures()
 	d.Charts = []Chart{r.smpChart(), r.pmpChart(), r.recordingChart()}
-	d.Tables = []Table{r.summaryTable(), r.daysTable(), r.peaksTable(), r.overageTable(), r.ownersTable(), r.reportedTable(), r.completenessTable(), r.methodTable()}
+	d.Tables = []Table{r.summaryTable(), r.daysTable(), r.peaksTable(), r.overageTable(), r.ownersTable(), r.reportedTable(), completenessTable("Runs of call detail records that never came, of the pool's Call Bridges, within the window.", r.sessions), methodTable(r.method())}
 	d.Notes = r.method()
 	return d
 }
@@ -56,6 +56,8 @@ func (r License) verdict() (State, string) {
 		return Bad, fmt.Sprintf("Enforcement level %d: the license has expired; every participant is told.%s", *o.EnforcementLevel, unknown)
 	case *o.EnforcementLevel == 1:
 		return Bad, fmt.Sprintf("Enforcement level 1: %d days of overage in the last %d, %d are allowed.%s", *o.Days, o.WindowDays, r.Readings.AllowedDays, unknown)
+	case *o.Days+o.UnknownDays > int64(r.Readings.AllowedDays):
+		return Warning, fmt.Sprintf("Compliant as far as is known: %d days of overage in the last %d, %d more are allowed.%s", *o.Days, o.WindowDays, *o.DaysLeft, unknown)
 	case *o.DaysLeft <= 5 && *o.Days > 0:
 		return Warning, fmt.Sprintf("Compliant, but %d days of overage in the last %d: %d more are allowed.%s", *o.Days, o.WindowDays, *o.DaysLeft, unknown)
 	}
@@ -261,7 +263,7 @@ func (r License) ownersTable() Table {
 func round(v float64) float64 { return float64(int64(v*100+.5)) / 100 }
 
 func (r License) reportedTable() Table {
-	return Table{Name: "Reported and computed", Title: "CMS's own count beside ours", Note: "CMS counts once in five minutes and misses what is shorter. \"Above\": it counted more than we computed at any time around, which sampling does not explain.",
+	return Table{Name: "Reported and computed", Title: "CMS's own count beside ours", Note: "CMS counts once in five minutes and misses what is shorter. \"Above\": it counted more than all that went on around, which sampling does not explain.",
 		Columns: []Column{{"Day", 1.4, false}, {"SMP computed", 1, true}, {"SMP reported", 1, true}, {"Above, sixths", 1, true}, {"at", 2.2, false}, {"PMP computed", 1, true}, {"PMP reported", 1, true}, {"Rec. computed", 1, true}, {"Rec. reported", 1, true}, {"Gap, s", 1, true}},
 		Rows: func(row func(...any) error) error {
 			for _, d := range r.Days {
@@ -275,35 +277,6 @@ func (r License) reportedTable() Table {
 			}
 			return nil
 		}}
-}
-
-func (r License) completenessTable() Table {
-	return Table{Name: "Completeness", Title: "What is missing", Note: "Runs of call detail records that never came, of the pool's Call Bridges, within the window.", Short: 40,
-		Columns: []Column{{"Call Bridge", 2, false}, {"Session", 3, false}, {"Records", 1, true}, {"Missing", 1, true}, {"of which the bridge says so", 1.2, true}, {"From", 2, false}, {"To", 2, false}},
-		Rows: func(row func(...any) error) error {
-			for _, s := range r.sessions {
-				if err := row(s.Bridge, s.Session.String(), s.Records, s.Missing, s.ReportedMissing, s.FirstTime, s.LastTime); err != nil {
-					return err
-				}
-				for _, g := range s.Gaps {
-					if err := row(s.Bridge, "gap", nil, g.Count, g.Reported, g.From, g.To); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		}}
-}
-
-func (r License) methodTable() Table {
-	return Table{Name: "Method", Title: "Method", Columns: []Column{{"How the figures came about", 1, false}}, Rows: func(row func(...any) error) error {
-		for _, n := range r.method() {
-			if err := row(n); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
 }
 
 // method says how the figures came about, readings included.

@@ -179,10 +179,9 @@ func (p pdf) chart(c Chart) {
 		at += 9 + p.GetStringWidth(text)
 	}
 	square := func(x, y float64) { p.Rect(x, y-2.3, 3, 2.6, "F") }
-	legend(colors[Good], c.BarName, square)
-	legend(colors[Bad], "over", square)
-	legend(colors[Warning], "not complete", square)
-	legend(colors[Unknown], "cannot be judged", square)
+	for _, m := range c.marks() {
+		legend(colors[m.state], m.text, square)
+	}
 	if c.LineName != "" {
 		legend(lineColor, c.LineName, func(x, y float64) { p.Line(x, y-1, x+1.3, y-1); p.Line(x+2, y-1, x+3.3, y-1) })
 	}
@@ -273,13 +272,13 @@ func (p pdf) row(t Table, widths []float64, texts []string, head bool) {
 		p.Rect(margin, y, bodyWidth, height, "F")
 	}
 	for i, text := range texts {
-		align := "L"
+		align, wide := "L", widths[i]
 		if t.Columns[i].Right {
-			align = "R"
+			align, wide = "R", widths[i]-1.5 // apart from what follows
 		}
 		for k, l := range p.lines(text, widths[i]-1.5) {
 			p.SetXY(x, y+.4+float64(k)*lineHeight)
-			p.CellFormat(widths[i], lineHeight, l, "", 0, align, false, 0, "")
+			p.CellFormat(wide, lineHeight, l, "", 0, align, false, 0, "")
 		}
 		x += widths[i]
 	}

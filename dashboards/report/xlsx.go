@@ -1,10 +1,13 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 )
@@ -31,7 +34,7 @@ func (d Document) WriteXLSX(w io.Writer) (err error) {
 			return fmt.Errorf("xlsx: sheet %s: %w", name, err)
 		}
 	}
-	if err := d.chartSheet(f, styles); err != nil {
+	if err := d.chartSheet(f); err != nil {
 		return fmt.Errorf("xlsx: charts: %w", err)
 	}
 	if err := f.SetDocProps(&excelize.DocProperties{Title: d.Title, Subject: d.Subtitle, Creator: "Bridgewatch"}); err != nil {
@@ -47,21 +50,28 @@ func (d Document) WriteXLSX(w io.Writer) (err error) {
 func sheetName(name string) string { return name[:min(len(name), 31)] }
 
 // styles of cells.
-type styles struct{ title, note, head, time, text, number int }
+type styles struct{ title, note, head, time, text, number, left int }
 
 func newStyles(f *excelize.File) (s styles, err error) {
 	format := "yyyy-mm-dd hh:mm:ss"
+	font := func(f excelize.Font) *excelize.Font {
+		f.Family = "Arial"
+		f.Size = max(f.Size, 10)
+		return &f
+	}
+	plain := font(excelize.Font{})
 	for _, one := range []struct {
 		to *int
 		of excelize.Style
 	}{
-		{&s.title, excelize.Style{Font: &excelize.Font{Bold: true, Size: 14}}},
-		{&s.note, excelize.Style{Font: &excelize.Font{Italic: true, Color: "555555"}}},
-		{&s.head, excelize.Style{Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E3E8EE"}},
+		{&s.title, excelize.Style{Font: font(excelize.Font{Bold: true, Size: 14})}},
+		{&s.note, excelize.Style{Font: font(excelize.Font{Italic: true, Color: "555555"}), Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}}},
+		{&s.head, excelize.Style{Font: font(excelize.Font{Bold: true}), Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E3E8EE"}},
 			Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}, Border: []excelize.Border{{Type: "bottom", Color: "888888", Style: 1}}}},
-		{&s.time, excelize.Style{CustomNumFmt: &format, Alignment: &excelize.Alignment{Horizontal: "left", Vertical: "top"}}},
-		{&s.text, excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}}},
-		{&s.number, excelize.Style{Alignment: &excelize.Alignment{Vertical: "top", Horizontal: "right"}}},
+		{&s.time, excelize.Style{Font: plain, CustomNumFmt: &format, Alignment: &excelize.Alignment{Horizontal: "left", Vertical: "top"}}},
+		{&s.text, excelize.Style{Font: plain, Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}}},
+		{&s.number, excelize.Style{Font: plain, Alignment: &excelize.Alignment{Vertical: "top", Horizontal: "right", Indent: 1}}},
+		{&s.left, excelize.Style{Font: plain, Alignment: &excelize.Alignment{Vertical: "top", Horizontal: "left"}}},
 	} {
 		if *one.to, err = f.NewStyle(&one.of); err != nil {
 			return s, err
@@ -73,14 +83,18 @@ func newStyles(f *excelize.File) (s styles, err error) {
 // sheetWidth is the width of a printed page in characters, shared among the columns.
 const sheetWidth = 120
 
+// layout prints a sheet as wide as a page, lying.
+func layout(f *excelize.File, sheet string) error {
+	landscape, wide, pages, a4, fit := "landscape", 1, 0, 9, true
+	return errors.Join(f.SetPageLayout(sheet, &excelize.PageLayoutOptions{Orientation: &landscape, FitToWidth: &wide, FitToHeight: &pages, Size: &a4}),
+		f.SetSheetProps(sheet, &excelize.SheetPropsOptions{FitToPage: &fit}))
+}
+
 // mostRows of a sheet, by the format's own limit, less the heads.
 const mostRows = 1_048_576 - 10
 
 func (d Document) sheet(f *excelize.File, name string, t Table, s styles) error {
-	landscape, wide, pages, a4 := "landscape", 1, 0, 9
-	fit := true
-	if err := errors.Join(f.SetPageLayout(name, &excelize.PageLayoutOptions{Orientation: &landscape, FitToWidth: &wide, FitToHeight: &pages, Size: &a4}),
-		f.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &fit})); err != nil {
+	if err := errors.Join(layout(f, name), f.SetDefinedName(&excelize.DefinedName{Name: "_xlnm.Print_Titles", RefersTo: "'" + name + "'!$4:$4", Scope: name})); err != nil {
 		return err
 	}
 	stream, err := f.NewStreamWriter(name)
@@ -91,8 +105,10 @@ func (d Document) sheet(f *excelize.File, name string, t Table, s styles) error 
 	for _, c := range t.Columns {
 		weights += c.Weight
 	}
+	widths := make([]float64, len(t.Columns))
 	for i, c := range t.Columns {
-		if err := stream.SetColWidth(i+1, i+1, max(9, c.Weight/weights*sheetWidth)); err != nil {
+		widths[i] = max(9, c.Weight/weights*sheetWidth)
+		if err := stream.SetColWidth(i+1, i+1, widths[i]); err != nil {
 			return err
 		}
 	}
@@ -100,13 +116,20 @@ func (d Document) sheet(f *excelize.File, name string, t Table, s styles) error 
 	if note != "" {
 		note += " "
 	}
-	head := make([]any, len(t.Columns))
+	note += d.Title + ", " + d.Subtitle + ". Times in " + d.Zone.String() + "."
+	head, names := make([]any, len(t.Columns)), make([]any, len(t.Columns))
+	var whole float64
 	for i, c := range t.Columns {
-		head[i] = excelize.Cell{StyleID: s.head, Value: c.Name}
+		head[i], names[i] = excelize.Cell{StyleID: s.head, Value: c.Name}, c.Name
+		whole += widths[i]
 	}
-	if err := errors.Join(stream.SetRow("A1", []any{excelize.Cell{StyleID: s.title, Value: t.Title}}),
-		stream.SetRow("A2", []any{excelize.Cell{StyleID: s.note, Value: note + d.Title + ", " + d.Subtitle + ". Times in " + d.Zone.String() + "."}}),
-		stream.SetRow("A4", head)); err != nil {
+	last, err := excelize.CoordinatesToCellName(len(t.Columns), 2)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(stream.SetRow("A1", []any{excelize.Cell{StyleID: s.title, Value: t.Title}}, excelize.RowOpts{Height: 22}),
+		stream.SetRow("A2", []any{excelize.Cell{StyleID: s.note, Value: note}}, excelize.RowOpts{Height: d.rowHeight([]any{note}, []float64{whole})}),
+		stream.MergeCell("A2", last), stream.SetRow("A4", head, excelize.RowOpts{Height: d.rowHeight(names, widths)})); err != nil {
 		return err
 	}
 	at := 4
@@ -116,9 +139,9 @@ func (d Document) sheet(f *excelize.File, name string, t Table, s styles) error 
 		}
 		row := make([]any, len(cells))
 		for i, cell := range cells {
-			row[i] = d.excel(cell, s)
+			row[i] = d.excel(cell, t.Columns[i], s)
 		}
-		return stream.SetRow(fmt.Sprintf("A%d", at), row)
+		return stream.SetRow(fmt.Sprintf("A%d", at), row, excelize.RowOpts{Height: d.rowHeight(cells, widths)})
 	})
 	if err != nil {
 		return err
@@ -129,8 +152,17 @@ func (d Document) sheet(f *excelize.File, name string, t Table, s styles) error 
 	return f.SetPanes(name, &excelize.Panes{Freeze: true, YSplit: 4, TopLeftCell: "A5", ActivePane: "bottomLeft"})
 }
 
+// rowHeight is the height of a row, in points, in which wrapped texts are seen whole: who opens a streamed sheet need not measure them.
+func (d Document) rowHeight(cells []any, widths []float64) float64 {
+	lines := 1
+	for i, cell := range cells {
+		lines = max(lines, int(math.Ceil(float64(utf8.RuneCountInString(shown(cell, d.Zone)))/widths[i])))
+	}
+	return float64(lines)*13.5 + 1.5
+}
+
 // excel is a cell's value: times as times in the document's zone, so that they can be reckoned with. Text is written as text, so no name becomes a formula.
-func (d Document) excel(cell any, s styles) any {
+func (d Document) excel(cell any, c Column, s styles) any {
 	switch v := plain(cell).(type) {
 	case nil:
 		return nil
@@ -142,12 +174,15 @@ func (d Document) excel(cell any, s styles) any {
 	case bool:
 		return excelize.Cell{StyleID: s.text, Value: shown(v, d.Zone)}
 	default:
+		if !c.Right {
+			return excelize.Cell{StyleID: s.left, Value: v}
+		}
 		return excelize.Cell{StyleID: s.number, Value: v}
 	}
 }
 
 // chartSheet writes the charts and the figures they are drawn from.
-func (d Document) chartSheet(f *excelize.File, s styles) error {
+func (d Document) chartSheet(f *excelize.File) error {
 	if len(d.Charts) == 0 {
 		return nil
 	}
@@ -156,6 +191,9 @@ func (d Document) chartSheet(f *excelize.File, s styles) error {
 		return err
 	}
 	if _, err := f.NewSheet(data); err != nil {
+		return err
+	}
+	if err := errors.Join(layout(f, sheet), layout(f, data)); err != nil {
 		return err
 	}
 	column := 1
@@ -176,7 +214,7 @@ func (d Document) chartSheet(f *excelize.File, s styles) error {
 			}
 			return f.SetCellValue(data, cell, value)
 		}
-		if err := errors.Join(set(column, 1, c.Title), set(column, 2, "Day")); err != nil {
+		if err := errors.Join(set(column, 1, c.Title), set(column, 2, cmp.Or(c.Axis, "Day"))); err != nil {
 			return err
 		}
 		for i, b := range c.Bars {

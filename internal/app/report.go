@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"time"
@@ -78,4 +79,21 @@ func ExplainLicense(ctx context.Context, c config.Config, pool report.Pool, at t
 		return err
 	})
 	return made, err
+}
+
+// WhatIf answers what license use would have been under another assignment or entitlement.
+func WhatIf(ctx context.Context, c config.Config, pool report.Pool, ask report.WhatIfQuestion, log *slog.Logger) (made report.WhatIf, err error) {
+	err = withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
+		made, err = report.MakeWhatIf(ctx, q, pool, ask)
+		return err
+	})
+	return made, err
+}
+
+// SealLicense writes a pool's report of [from, to) with its inputs to a file, sealed by a key.
+func SealLicense(ctx context.Context, c config.Config, pool report.Pool, from, to time.Time, key ed25519.PrivateKey, path string, log *slog.Logger) error {
+	return withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
+		_, err := report.MakePack(ctx, q, pool, from, to, time.Now(), explainedDays, key, path)
+		return err
+	})
 }

@@ -50,6 +50,7 @@ type EventFaults struct {
 type EventStats struct {
 	Connections int   // ever
 	Open        int   // now
+	MostOpen    int   // most at once
 	Sent        int64 // messages, acknowledgements aside
 	Acked       int64 // acknowledged in order
 	BadAcks     int64 // acknowledgements out of order or of nothing
@@ -315,6 +316,7 @@ func (b *Bridge) handleEvents(w http.ResponseWriter, r *http.Request) {
 		b.events.open = make(map[*eventConn]bool)
 	}
 	b.events.open[c] = true
+	b.events.MostOpen = max(b.events.MostOpen, len(b.events.open))
 	b.events.mu.Unlock()
 	defer func() {
 		b.events.mu.Lock()

@@ -56,6 +56,7 @@ type Config struct {
 	ListenHost         string
 	BasePort           int
 	Username, Password string        // bridgewatch, secret
+	MoreUsers          []string      // further accounts with the same password, so that APIStats.Turns can tell those who ask apart
 	ContentType        string        // of CDR bodies: text/xml
 	QueueRecords       int           // unsent records that a bridge keeps for one receiver: 50000
 	MaxBatch           int           // most records in one body: 500

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -258,23 +259,25 @@ func (k *Keeper) load(ctx context.Context, cluster string, day time.Time) (meeti
 		}
 		return first, ids
 	}
-	for at := day; len(owners) > 0 && at.After(day.Add(-storage.LongestMeeting)); { // those that lived at the day's start, and what lived when these began
-		alive, err := k.queries.LicenseMeetings(ctx, storage.MeetingChoice{Cluster: cluster, Alive: at})
-		if err != nil {
-			return nil, nil, err
-		}
-		first, ids := add(alive, day)
-		if len(ids) == 0 {
-			break
-		}
+	ids := slices.Collect(maps.Keys(owners))
+	for at := day; len(ids) > 0 && at.After(day.Add(-storage.LongestMeeting)); { // those that lived at the day's start, and what lived when these began
+		var alive []*licensing.Meeting
 		for some := range slices.Chunk(ids, ownersAQuery) {
-			between, err := k.queries.LicenseMeetings(ctx, storage.MeetingChoice{Cluster: cluster, Began: storage.Period{From: first, To: at}, Owners: some})
+			found, err := k.queries.LicenseMeetings(ctx, storage.MeetingChoice{Cluster: cluster, Alive: at, Owners: some, CallsOnly: true})
+			if err != nil {
+				return nil, nil, err
+			}
+			alive = append(alive, found...)
+		}
+		first, holders := add(alive, day)
+		for some := range slices.Chunk(holders, ownersAQuery) {
+			between, err := k.queries.LicenseMeetings(ctx, storage.MeetingChoice{Cluster: cluster, Began: storage.Period{From: first, To: at}, Owners: some, CallsOnly: true})
 			if err != nil {
 				return nil, nil, err
 			}
 			add(between, day)
 		}
-		at = first
+		at, ids = first, holders
 	}
 	return meetings, earlier, nil
 }

@@ -137,8 +137,10 @@ CREATE TABLE IF NOT EXISTS bridgewatch.calls_data_local ON CLUSTER 'bridgewatch'
     streamed          Bool                          COMMENT 'A stream or a streamer''s leg belongs to it',
     version           UInt64                        COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted        UInt8                         COMMENT '1: tombstone of a row that moved',
+    written           DateTime('UTC') MATERIALIZED now() COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
     INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX by_correlator call_correlator TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX by_correlator call_correlator TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -231,8 +233,10 @@ CREATE TABLE IF NOT EXISTS bridgewatch.call_legs_data_local ON CLUSTER 'bridgewa
     rx_video_gap_density   Nullable(Float32)           COMMENT 'Density of loss between bursts',
     version             UInt64                         COMMENT 'Four times the records known, plus the level of inference' CODEC(T64, ZSTD(1)),
     is_deleted          UInt8                          COMMENT '1: tombstone of a row that moved',
+    written             DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
     INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 4,
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 4,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -281,7 +285,9 @@ CREATE TABLE IF NOT EXISTS bridgewatch.recordings_data_local ON CLUSTER 'bridgew
     duration_seconds Nullable(Int64)                COMMENT 'Seconds; NULL while open',
     version          UInt64                         COMMENT 'Four times the records known, plus the level of inference',
     is_deleted       UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    written          DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -315,7 +321,9 @@ CREATE TABLE IF NOT EXISTS bridgewatch.streams_data_local ON CLUSTER 'bridgewatc
     duration_seconds Nullable(Int64)                COMMENT 'Seconds; NULL while open',
     version          UInt64                         COMMENT 'Four times the records known, plus the level of inference',
     is_deleted       UInt8                          COMMENT '1: tombstone of a row that moved',
-    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1
+    written          DateTime('UTC') MATERIALIZED now()  COMMENT 'When the row was written, store''s clock: what is computed from facts asks for it' CODEC(Delta, ZSTD(1)),
+    INDEX by_call call_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_written written TYPE minmax GRANULARITY 4
 )
 ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
@@ -729,7 +737,8 @@ CREATE TABLE IF NOT EXISTS bridgewatch.owners_data_local ON CLUSTER 'bridgewatch
     user_profile_id UUID                   COMMENT 'User profile in effect; zero where none' CODEC(ZSTD(1)),
     has_license     Nullable(UInt8)        COMMENT 'userProfile/hasLicense of the profile in effect: 1 PMP, 0 none; NULL unknown, or no owner',
     license_from    LowCardinality(String) COMMENT 'Level that decides: user, tenant, system, none (no profile anywhere); empty without owner',
-    deleted         UInt8                  COMMENT '1: the space is gone since valid_from'
+    deleted         UInt8                  COMMENT '1: the space is gone since valid_from',
+    written         DateTime('UTC') MATERIALIZED now() COMMENT 'When the row was written, store''s clock'
 )
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY (cms_cluster, space_id, valid_from)
@@ -859,3 +868,201 @@ COMMENT 'Certificates of TLS end points, as found by probes';
 
 CREATE VIEW IF NOT EXISTS bridgewatch.certificates ON CLUSTER 'bridgewatch' AS
 SELECT * FROM bridgewatch.certificates_data FINAL;
+
+-- 0030_events.sql
+-- +goose Up
+CREATE TABLE IF NOT EXISTS bridgewatch.events_data_local ON CLUSTER 'bridgewatch'
+(
+    time            DateTime64(3, 'UTC')   COMMENT 'When the message was received (UTC); messages carry no time' CODEC(DoubleDelta, ZSTD(1)),
+    sequence        UInt64                 COMMENT 'Tells changes of one instant apart' CODEC(DoubleDelta, ZSTD(1)),
+    cms_cluster     LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
+    call_bridge     LowCardinality(String) COMMENT 'Bridge that told of it',
+    kind            LowCardinality(String) COMMENT 'call_started, call_changed, call_ended, participant_added, participant_joined, participant_changed, participant_left; connected, settled, lost, refused, unsupported: of the connection; witness_differs, witness_agrees: element names the pair, to says what',
+    call_id         UUID                   COMMENT 'Call GUID on that bridge; zero: none' CODEC(ZSTD(1)),
+    call_correlator UUID                   COMMENT 'The meeting; zero: none or not told' CODEC(ZSTD(1)),
+    participant_id  UUID                   COMMENT 'Participant GUID, the same on all bridges; zero: none' CODEC(ZSTD(1)),
+    name            String                 COMMENT 'Name of the participant or the call' CODEC(ZSTD(1)),
+    element         LowCardinality(String) COMMENT 'Element that changed; activeSpeaker is sampled',
+    `from`          String                 COMMENT 'Its value before; empty: not told' CODEC(ZSTD(1)),
+    `to`            String                 COMMENT 'Its value now; empty: unset' CODEC(ZSTD(1)),
+    reason          LowCardinality(String) COMMENT 'Why something ended, in the bridge''s words; unconfirmed, call_gone, deactivated, rest: concluded by us',
+    at_snapshot     UInt8                  COMMENT '1: learnt from a snapshot or over REST, so it happened earlier than time'
+)
+ENGINE = ReplicatedReplacingMergeTree
+PARTITION BY toYYYYMM(time)
+ORDER BY (cms_cluster, call_bridge, time, sequence)
+COMMENT 'Timeline of changes from the events interface';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.events_data ON CLUSTER 'bridgewatch' AS bridgewatch.events_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'events_data_local', cityHash64((cms_cluster, call_bridge, time, sequence)))
+COMMENT 'Timeline of changes from the events interface';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.events ON CLUSTER 'bridgewatch' AS
+SELECT * FROM bridgewatch.events_data FINAL;
+
+CREATE TABLE IF NOT EXISTS bridgewatch.participants_data_local ON CLUSTER 'bridgewatch'
+(
+    cms_cluster     LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
+    call_bridge     LowCardinality(String) COMMENT 'Bridge whose roster listed the participant; rosters list the whole meeting',
+    call_id         UUID                   COMMENT 'Call GUID on that bridge' CODEC(ZSTD(1)),
+    call_correlator UUID                   COMMENT 'The meeting; zero: not told' CODEC(ZSTD(1)),
+    participant_id  UUID                   COMMENT 'Participant GUID, the same on all bridges' CODEC(ZSTD(1)),
+    call_name       String                 COMMENT 'Name of the call' CODEC(ZSTD(1)),
+    name            String                 COMMENT 'Display name, the last that was not empty' CODEC(ZSTD(1)),
+    uri             String                 COMMENT 'Remote address' CODEC(ZSTD(1)),
+    direction       LowCardinality(String) COMMENT 'incoming, outgoing; web app users show as outgoing',
+    client          LowCardinality(String) COMMENT 'sip, webapp, other: a guess',
+    capture         LowCardinality(String) COMMENT 'recorder, streamer; empty: a person',
+    host_bridge     LowCardinality(String) COMMENT 'Bridge that hosts the participant; empty where not known',
+    joined          DateTime64(3, 'UTC')   COMMENT 'When it was first seen connected (UTC)' CODEC(DoubleDelta, ZSTD(1)),
+    at_snapshot     UInt8                  COMMENT '1: it was there when we began to look, so it joined earlier than joined',
+    `left`          Nullable(DateTime64(3, 'UTC')) COMMENT 'When the roster dropped it (UTC); NULL: not told' CODEC(DoubleDelta, ZSTD(1)),
+    seen            DateTime64(3, 'UTC')   COMMENT 'Last time it was known to be there (UTC)' CODEC(DoubleDelta, ZSTD(1)),
+    reason          LowCardinality(String) COMMENT 'Why it left, in the bridge''s words; unconfirmed, call_gone, rest: concluded by us',
+    version         UInt64                 COMMENT 'Time of writing, microseconds; the highest stands' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplicatedReplacingMergeTree(version)
+PARTITION BY toYYYYMM(joined)
+ORDER BY (cms_cluster, call_bridge, call_id, participant_id, joined)
+COMMENT 'Stays of participants in calls, as rosters told them';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.participants_data ON CLUSTER 'bridgewatch' AS bridgewatch.participants_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'participants_data_local', cityHash64((cms_cluster, call_bridge, call_id, participant_id, joined)))
+COMMENT 'Stays of participants in calls, as rosters told them';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.participants ON CLUSTER 'bridgewatch' AS
+SELECT * FROM bridgewatch.participants_data FINAL;
+
+CREATE VIEW IF NOT EXISTS bridgewatch.participant_legs ON CLUSTER 'bridgewatch' AS
+SELECT p.cms_cluster AS cms_cluster, p.call_bridge AS call_bridge, p.call_id AS call_id, p.call_correlator AS call_correlator, p.participant_id AS participant_id,
+    p.name AS name, p.uri AS uri, p.joined AS joined, p.left AS left, l.id AS leg_id, l.start AS leg_start, l.end AS leg_end, l.end_reason AS leg_end_reason
+FROM bridgewatch.participants AS p
+INNER JOIN bridgewatch.call_legs AS l ON l.call_id = p.call_id AND if(l.group_id = toUUID('00000000-0000-0000-0000-000000000000'), l.id, l.group_id) = p.participant_id
+WHERE l.start <= ifNull(p.left, p.seen) AND (l.end IS NULL OR l.end >= p.joined);
+
+-- 0040_entitlements.sql
+-- +goose Up
+CREATE TABLE IF NOT EXISTS bridgewatch.license_entitlements_data_local ON CLUSTER 'bridgewatch'
+(
+    license_pool LowCardinality(String) COMMENT 'Pool, as named in the configuration',
+    valid_from   Date                   COMMENT 'First license day of the entry; the first day of time where the pool has no entries',
+    pmp          Nullable(Int64)        COMMENT 'Personal licenses; NULL: not known',
+    smp          Nullable(Int64)        COMMENT 'Shared licenses; NULL: not known',
+    recording    Nullable(Int64)        COMMENT 'Recording licenses, for recordings and streams; NULL: not known',
+    day_boundary LowCardinality(String) COMMENT 'Time zone of the pool''s license days',
+    zone_from    Array(DateTime('UTC')) COMMENT 'When each of zone_offset began to hold in that zone, ascending; the first holds before, too',
+    zone_offset  Array(Int32)           COMMENT 'Seconds east of UTC. SQL takes no time zone from a column',
+    pmp_compares LowCardinality(String) COMMENT 'What PMP compliance compares: assigned or in_use',
+    cms_clusters Array(LowCardinality(String)) COMMENT 'Clusters that use the pool',
+    written      DateTime64(3, 'UTC')   COMMENT 'When the configuration with this entry was told; rows told together make up the pool'
+)
+ENGINE = ReplicatedReplacingMergeTree(written)
+ORDER BY (license_pool, valid_from)
+COMMENT 'Entitlements of license pools, from the configuration';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_entitlements_data ON CLUSTER 'bridgewatch' AS bridgewatch.license_entitlements_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'license_entitlements_data_local', cityHash64((license_pool, valid_from)))
+COMMENT 'Entitlements of license pools, from the configuration';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.license_entitlements ON CLUSTER 'bridgewatch' AS
+SELECT license_pool, valid_from,
+    leadInFrame(toNullable(valid_from)) OVER (PARTITION BY license_pool ORDER BY valid_from ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS valid_to,
+    pmp, smp, recording, day_boundary, zone_from, zone_offset, pmp_compares, cms_clusters
+FROM bridgewatch.license_entitlements_data FINAL
+WHERE (license_pool, written) IN (SELECT license_pool, max(written) FROM bridgewatch.license_entitlements_data GROUP BY license_pool);
+
+CREATE VIEW IF NOT EXISTS bridgewatch.license_days_reported ON CLUSTER 'bridgewatch' AS
+SELECT d.license_pool AS license_pool, d.day AS day, d.smp_sixths AS smp_peak_sixths, d.pmp AS pmp_peak, d.assigned AS pmp_assigned, d.recording AS recording_peak,
+    if(e.pmp_compares = 'in_use', toNullable(pmp_peak), pmp_assigned) AS pmp_compared,
+    e.smp AS smp_entitled, e.pmp AS pmp_entitled, e.recording AS recording_entitled,
+    CAST(smp_peak_sixths > 6 * smp_entitled, 'Nullable(Bool)') AS smp_over,
+    CAST(pmp_compared > pmp_entitled, 'Nullable(Bool)') AS pmp_over,
+    CAST(smp_over OR pmp_over, 'Nullable(Bool)') AS overage
+FROM
+(
+    SELECT license_pool, toDate(toDateTime(bin * 300 + zone_offset[greatest(1, arrayLastIndex(since -> toUnixTimestamp(since) <= bin * 300, zone_from))], 'UTC')) AS day,
+        max(smp_sixths) AS smp_sixths, max(pmp) AS pmp, max(assigned) AS assigned, max(recording) AS recording
+    FROM
+    (
+        SELECT license_pool, bin, intDiv(sum(smp) + 500, 1000) AS smp_sixths, intDiv(sum(pmp) + 500, 1000) AS pmp,
+            if(countIf(assigned IS NULL) > 0, NULL, sum(assigned)) AS assigned,
+            intDiv(sum(rec) + 500, 1000) + intDiv(sum(str) + 500, 1000) AS recording
+        FROM
+        (
+            SELECT license_pool, cms_cluster, bin, sum(smp) AS smp, sum(pmp) AS pmp, sum(rec) AS rec, sum(str) AS str, max(assigned) AS assigned
+            FROM
+            (
+                SELECT p.license_pool AS license_pool, s.cms_cluster AS cms_cluster, s.host_id AS host_id, intDiv(toUnixTimestamp(s.time), 300) AS bin,
+                    max(6 * s.smp_full_thousandths + s.smp_audio_thousandths + s.smp_ptp_thousandths) AS smp, max(s.pmp_thousandths) AS pmp,
+                    max(s.rec_thousandths) AS rec, max(s.str_thousandths) AS str, max(s.pmp_assigned) AS assigned
+                FROM (SELECT * FROM bridgewatch.license_samples_data FINAL) AS s
+                INNER JOIN (SELECT DISTINCT license_pool, arrayJoin(cms_clusters) AS cms_cluster FROM bridgewatch.license_entitlements) AS p ON p.cms_cluster = s.cms_cluster
+                GROUP BY license_pool, cms_cluster, host_id, bin
+            )
+            GROUP BY license_pool, cms_cluster, bin
+        )
+        GROUP BY license_pool, bin
+    ) AS bins
+    INNER JOIN (SELECT license_pool, any(zone_from) AS zone_from, any(zone_offset) AS zone_offset FROM bridgewatch.license_entitlements GROUP BY license_pool) AS zones USING license_pool
+    GROUP BY license_pool, day
+) AS d
+ASOF LEFT JOIN bridgewatch.license_entitlements AS e ON e.license_pool = d.license_pool AND d.day >= e.valid_from
+SETTINGS join_use_nulls = 0;
+
+-- 0041_licenses.sql
+-- +goose Up
+CREATE TABLE IF NOT EXISTS bridgewatch.license_intervals_data_local ON CLUSTER 'bridgewatch'
+(
+    start_day       Date                          COMMENT 'UTC day on which the meeting began: intervals are computed by it' CODEC(Delta, ZSTD(1)),
+    cms_cluster     LowCardinality(String)        COMMENT 'Cluster, as configured',
+    call_correlator UUID                          COMMENT 'The meeting; a call''s own id where its release sends no correlator' CODEC(ZSTD(1)),
+    part            UInt16                        COMMENT 'Position among the meeting''s intervals, from 0' CODEC(T64, ZSTD(1)),
+    from            DateTime64(3, 'UTC')          COMMENT 'Start of the interval' CODEC(GCD, T64, ZSTD(1)),
+    until           DateTime64(3, 'UTC')          COMMENT 'End of the interval, exclusive; 2200-01-01: it still holds' CODEC(GCD, T64, ZSTD(1)),
+    name            LowCardinality(String)        COMMENT 'Name of the meeting',
+    space_id        UUID                          COMMENT 'Space; zero outside one' CODEC(ZSTD(1)),
+    tenant_id       UUID                          COMMENT 'Tenant; zero where none' CODEC(ZSTD(1)),
+    owner_id        UUID                          COMMENT 'User who owns the space; zero: none or not known' CODEC(ZSTD(1)),
+    owner_name      LowCardinality(String)        COMMENT 'The owner''s name',
+    licensed        Nullable(Bool)                COMMENT 'The owner has a PMP license, as it was at the start; NULL: not known, or no owner',
+    call_bridges    Array(LowCardinality(String)) COMMENT 'Bridges that hosted the meeting',
+    license         LowCardinality(String)        COMMENT 'pmp or smp',
+    smp_sixths      UInt8                         COMMENT 'Sixths of a shared license',
+    shared_sixths   UInt8                         COMMENT 'Sixths of a shared license that it takes, or would without its owner''s PMP license',
+    pmp             UInt8                         COMMENT '1 while the owner''s license counts as in use by this meeting: the sum is licenses in use',
+    recordings      UInt8                         COMMENT 'Recordings that count towards the recording license',
+    streams         UInt8                         COMMENT 'Streams that count towards the recording license',
+    rule            LowCardinality(String)        COMMENT 'Why: pmp_owner, smp_no_owner …',
+    reading         LowCardinality(String)        COMMENT 'Reading of the guide that decided; empty where none did',
+    version         UInt64                        COMMENT 'Time of writing, microseconds' CODEC(Delta, ZSTD(1)),
+    is_deleted      UInt8                         COMMENT '1: tombstone of an interval that is no longer',
+    INDEX by_until until TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedReplacingMergeTree(version, is_deleted)
+PARTITION BY toYYYYMM(start_day)
+ORDER BY (start_day, cms_cluster, call_correlator, part)
+COMMENT 'Times during which what a meeting takes does not change';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_intervals_data ON CLUSTER 'bridgewatch' AS bridgewatch.license_intervals_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'license_intervals_data_local', cityHash64((start_day, cms_cluster, call_correlator, part)))
+COMMENT 'Times during which what a meeting takes does not change';
+
+CREATE VIEW IF NOT EXISTS bridgewatch.license_intervals ON CLUSTER 'bridgewatch' AS
+SELECT * EXCEPT (until, version, is_deleted), nullIf(until, toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS to
+FROM bridgewatch.license_intervals_data FINAL;
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_units_data_local ON CLUSTER 'bridgewatch'
+(
+    cms_cluster LowCardinality(String) COMMENT 'Cluster, as configured',
+    start_day   Date                   COMMENT 'UTC day on which meetings began',
+    facts_until DateTime('UTC')        COMMENT 'Facts written before it, by the store''s clock, are in it',
+    readings    String                 COMMENT 'Readings of the guide that it was computed with',
+    version     UInt64                 COMMENT 'Time of writing, microseconds'
+)
+ENGINE = ReplicatedReplacingMergeTree(version)
+ORDER BY (cms_cluster, start_day)
+COMMENT 'Days whose license intervals are computed';
+
+CREATE TABLE IF NOT EXISTS bridgewatch.license_units_data ON CLUSTER 'bridgewatch' AS bridgewatch.license_units_data_local
+ENGINE = Distributed('bridgewatch', 'bridgewatch', 'license_units_data_local', cityHash64((cms_cluster, start_day)))
+COMMENT 'Days whose license intervals are computed';

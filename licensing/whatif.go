@@ -1,0 +1,301 @@
+package licensing
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// History is a pool's use of shared licenses at every instant at which something changed, and what owners without a PMP license would have spared it with one.
+// It answers questions about other assignments and entitlements exactly, as often as need be.
+type History struct {
+	zone *time.Location
+	days []Day
+	// Of the points: their times (Unix milliseconds), the use in sixths from each on, and the index of the first point of each day.
+	times  []int64
+	sixths []int32
+	begins []int
+	// Owners in the order of what they would spare, most first.
+	Owners []Spender
+}
+
+// Spender is an owner without a PMP license.
+type Spender struct {
+	ID   uuid.UUID
+	Name string
+	// Hours of shared licenses that a PMP license would have spared in the period.
+	Hours  float64
+	spares []spare
+}
+
+// spare is sixths that a license would have spared between two points.
+type spare struct {
+	from, to int
+	sixths   int32
+}
+
+// HistoryInterval is one license interval, with what is needed of its meeting.
+type HistoryInterval struct {
+	Meeting   uuid.UUID
+	Cluster   string
+	Owner     uuid.UUID
+	OwnerName string
+	Span
+	// Sixths of shared licenses that it took.
+	Sixths int64
+}
+
+// NewHistory makes a history over [from, to): levels is called for with every instant at which use changes, in order, and the use from it on; of are the intervals of all
+// owners without a PMP license, in any order. A period of a year of the largest cluster has some 16 million points of 12 bytes.
+func NewHistory(from, to time.Time, zone *time.Location, r Readings, levels func(point func(at time.Time, sixths int64)) error, of []HistoryInterval) (*History, error) {
+	h := &History{zone: zone, days: Days(from, to, zone)}
+	h.add(from, 0)
+	err := levels(func(at time.Time, sixths int64) { h.add(at, sixths) })
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range h.days {
+		start := max(d.Start(zone).UnixMilli(), from.UnixMilli())
+		k, _ := slices.BinarySearch(h.times, start)
+		h.begins = append(h.begins, k)
+	}
+	byOwner := map[holder][]HistoryInterval{}
+	for _, i := range of {
+		if i.Owner != uuid.Nil && i.Sixths > 0 {
+			who := holder{i.Cluster, i.Owner}
+			byOwner[who] = append(byOwner[who], i)
+		}
+	}
+	for who, list := range byOwner {
+		h.Owners = append(h.Owners, h.spender(who, list, r, from, to))
+	}
+	slices.SortFunc(h.Owners, func(a, b Spender) int { return cmp.Or(cmp.Compare(b.Hours, a.Hours), slices.Compare(a.ID[:], b.ID[:])) })
+	return h, nil
+}
+
+func (h *History) add(at time.Time, sixths int64) {
+	ms := at.UnixMilli()
+	if n := len(h.times); n > 0 && h.times[n-1] >= ms {
+		h.sixths[n-1] = int32(sixths) //nolint:gosec // thousands at most
+		return
+	}
+	h.times, h.sixths = append(h.times, ms), append(h.sixths, int32(sixths)) //nolint:gosec // thousands at most
+}
+
+// spender computes what a license would have covered: as for those who have one.
+func (h *History) spender(who holder, list []HistoryInterval, r Readings, from, to time.Time) Spender {
+	s := Spender{ID: who.user}
+	byMeeting := map[uuid.UUID]*Meeting{}
+	var meetings []*Meeting
+	licensed := true
+	for _, i := range list {
+		m := byMeeting[i.Meeting]
+		if m == nil {
+			m = &Meeting{ID: i.Meeting, Cluster: who.cluster, Space: uuid.Max, Owner: &Owner{ID: who.user, Licensed: &licensed}}
+			byMeeting[i.Meeting] = m
+			meetings = append(meetings, m)
+		}
+		m.Calls = append(m.Calls, i.Span)
+		s.Name = i.OwnerName
+	}
+	given := claims(meetings, r, to)
+	var milliseconds int64
+	for _, i := range list {
+		for _, c := range given[byMeeting[i.Meeting]].covered {
+			start, end := latest(latest(i.From, c.From), from), c.To
+			if !i.To.IsZero() && i.To.Before(end) {
+				end = i.To
+			}
+			if !start.Before(end) {
+				continue
+			}
+			a, _ := slices.BinarySearch(h.times, start.UnixMilli())
+			b, _ := slices.BinarySearch(h.times, end.UnixMilli())
+			s.spares = append(s.spares, spare{a, b, int32(i.Sixths)}) //nolint:gosec // at most 6
+			milliseconds += i.Sixths * end.Sub(start).Milliseconds()
+		}
+	}
+	s.Hours = float64(milliseconds) / 6 / float64(time.Hour/time.Millisecond)
+	return s
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// DayPeak is the highest use of shared licenses of a day, in sixths.
+type DayPeak struct {
+	Day    Day   `json:"day"`
+	Sixths int64 `json:"smp_sixths"`
+}
+
+// Peaks are the days' highest uses, had some owners (indices into Owners) held a PMP license.
+func (h *History) Peaks(given ...int) []DayPeak {
+	level := h.sixths
+	if len(given) > 0 {
+		change := make([]int32, len(level)+1)
+		for _, g := range given {
+			for _, s := range h.Owners[g].spares {
+				change[s.from] -= s.sixths
+				change[s.to] += s.sixths
+			}
+		}
+		level = make([]int32, len(h.sixths))
+		var sum int32
+		for i, v := range h.sixths {
+			sum += change[i]
+			level[i] = v + sum
+		}
+	}
+	peaks := make([]DayPeak, len(h.days))
+	for d, day := range h.days {
+		first, end := h.begins[d], len(level)
+		if d+1 < len(h.begins) {
+			end = h.begins[d+1]
+		}
+		var most int32
+		if first > 0 {
+			most = level[first-1] // what the day began with
+			if first < len(h.times) && h.times[first] == day.Start(h.zone).UnixMilli() {
+				most = 0 // it changed at that very instant
+			}
+		}
+		for _, v := range level[first:end] {
+			most = max(most, v)
+		}
+		peaks[d] = DayPeak{day, int64(most)}
+	}
+	return peaks
+}
+
+// DaysOver is the days over a number of shared licenses, and the most of them within any WindowDays.
+func DaysOver(peaks []DayPeak, licenses int64) (days []Day, worst int) {
+	for _, p := range peaks {
+		if p.Sixths > licenses*full {
+			days = append(days, p.Day)
+		}
+	}
+	first := 0
+	for i, d := range days {
+		for days[first] <= d.Add(-WindowDays) {
+			first++
+		}
+		worst = max(worst, i-first+1)
+	}
+	return days, worst
+}
+
+// Needed is the fewest shared licenses with which no WindowDays have more than allowed days of overage.
+func Needed(peaks []DayPeak, allowed int) int64 {
+	var most int64
+	for _, p := range peaks {
+		most = max(most, (p.Sixths+full-1)/full)
+	}
+	low, high := int64(0), most // high is always enough
+	for low < high {
+		middle := (low + high) / 2
+		if _, worst := DaysOver(peaks, middle); worst <= allowed {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low
+}
+
+// Prices of a license of each kind, in any currency and for any time, the same for both.
+type Prices struct{ PMP, SMP float64 }
+
+// Mix is an assignment and what it takes: PMP licenses for some owners (indices into Owners) besides those that are assigned, and shared licenses for the rest.
+type Mix struct {
+	Given []int
+	SMP   int64
+	// Cost of the shared licenses and of the PMP licenses that are given; what is assigned already costs the same in every mix.
+	Cost float64
+}
+
+// exhaustiveOwners is up to how many owners every assignment is tried.
+const exhaustiveOwners = 10
+
+// greedyOwners is how many owners, those who would spare most, are looked at where not every assignment can be tried.
+const greedyOwners = 60
+
+// Cheapest is the mix that would have kept overage within allowed days at the least cost: for certain for up to exhaustiveOwners owners; beyond that licenses are given one by one to who lowers
+// the cost most, also in pairs where one alone does not help, until none does. Progress, where not nil, is told the share done, from 0 to 1.
+func (h *History) Cheapest(p Prices, allowed int, progress func(float64)) Mix {
+	if progress == nil {
+		progress = func(float64) {}
+	}
+	defer progress(1)
+	if len(h.Owners) <= exhaustiveOwners {
+		return h.exhaustive(p, allowed, progress)
+	}
+	return h.greedy(p, allowed, progress)
+}
+
+func (h *History) mix(p Prices, allowed int, given []int) Mix {
+	m := Mix{Given: slices.Clone(given), SMP: Needed(h.Peaks(given...), allowed)}
+	m.Cost = float64(len(given))*p.PMP + float64(m.SMP)*p.SMP
+	return m
+}
+
+// better prefers the lower cost, then fewer changes.
+func better(a, b Mix) bool {
+	if a.Cost != b.Cost {
+		return a.Cost < b.Cost
+	}
+	return len(a.Given) < len(b.Given)
+}
+
+func (h *History) exhaustive(p Prices, allowed int, progress func(float64)) Mix {
+	best := h.mix(p, allowed, nil)
+	all := 1 << len(h.Owners)
+	for set := 1; set < all; set++ {
+		var given []int
+		for i := range h.Owners {
+			if set&(1<<i) != 0 {
+				given = append(given, i)
+			}
+		}
+		if m := h.mix(p, allowed, given); better(m, best) {
+			best = m
+		}
+		progress(float64(set) / float64(all))
+	}
+	return best
+}
+
+func (h *History) greedy(p Prices, allowed int, progress func(float64)) Mix {
+	best := h.mix(p, allowed, nil)
+	current := best
+	most := min(len(h.Owners), greedyOwners)
+	for len(current.Given) < most {
+		var next *Mix
+		for i := range most {
+			if slices.Contains(current.Given, i) {
+				continue
+			}
+			m := h.mix(p, allowed, append(slices.Clone(current.Given), i))
+			if next == nil || better(m, *next) {
+				next = &m
+			}
+		}
+		current = *next
+		if better(current, best) {
+			best = current
+		}
+		if len(current.Given) >= len(best.Given)+patience {
+			break
+		}
+		progress(float64(len(current.Given)) / float64(most))
+	}
+	return best
+}
+
+// patience is how many licenses in a row may be given without a gain: a peak of several meetings falls only once all of them are covered.
+const patience = 6
