@@ -64,11 +64,11 @@ clean: ## remove what was built here (the engine's cache and data folders stay)
 
 .PHONY: prove-alerts
 prove-alerts: ## faults and ordinary days against the alert rules (a few minutes)
-	cd internal/prove && go run . -days 30 -o ../../docs/alerts-proven.md
+	cd internal/prove && go run -mod=mod . -days 30 -o ../../docs/alerts-proven.md
 
 .PHONY: prove-live
-prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager (nine minutes)
-	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run TestAlertsLive -v
+prove-live: engine ## alerts end to end, with Debian's prometheus and prometheus-alertmanager, and the commands of all runbooks (ten minutes)
+	BRIDGEWATCH_PROVE_LIVE=$(CURDIR)/docs/alerts-proven.md $(GO) test ./internal/app -count=1 -timeout 30m -run "TestAlertsLive|TestRunbookCommands" -v
 
 .PHONY: prove-heartbeat
 prove-heartbeat: engine ## receiver, broker, writer and engine stopped one by one: the heartbeat's age tells within a minute (four minutes)
@@ -98,3 +98,15 @@ bench-collector: build ## 24 bridges polled by a collector alone: processor, mem
 .PHONY: check-packaging
 check-packaging: ## compose file, Dockerfile, provisioning, unit and samples against their schemas and tools
 	cd packaging/verify && $(GO) test -count=1 ./...
+
+.PHONY: e2e-external
+e2e-external: engine ## slim instances on external servers: killed ten times under load; three NATS servers lost one by one (twelve minutes)
+	BRIDGEWATCH_E2E_ROUNDS=10 $(GO) test ./internal/app -count=1 -timeout 40m -run 'TestInstanceKilled|TestBrokersLost' -v
+
+.PHONY: upgrade-test
+upgrade-test: engine ## from the previous tag (UPGRADE_FROM=COMMIT for another) to this: schema, facts, and both versions side by side (six minutes)
+	./scripts/upgrade-test.sh $(UPGRADE_FROM)
+
+.PHONY: bench-clusters
+bench-clusters: build ## 1 to 100 simulated clusters of 8 bridges polled by one collector: series, memory, processor (twelve minutes)
+	./scripts/bench-clusters.sh

@@ -88,6 +88,16 @@ func TestHouseRules(t *testing.T) {
 		uid := regexp.MustCompile(`/d/bridgewatch-([a-z-]+)`).FindStringSubmatch(r.Annotations["dashboard_url"])
 		if uid == nil || !slices.ContainsFunc(boards, func(b string) bool { return filepath.Base(b) == uid[1]+".json" }) {
 			t.Errorf("%s: no dashboard at %s", r.Alert, r.Annotations["dashboard_url"])
+			continue
+		}
+		board, err := os.ReadFile("../dashboards/grafana/json/" + uid[1] + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, variable := range regexp.MustCompile(`var-([a-z_]+)=`).FindAllStringSubmatch(r.Annotations["dashboard_url"], -1) {
+			if !bytes.Contains(board, []byte(`"name": "`+variable[1]+`"`)) {
+				t.Errorf("%s: dashboard %s has no variable %s", r.Alert, uid[1], variable[1])
+			}
 		}
 	}
 	for n := range runbooks {

@@ -41,7 +41,6 @@ const (
 	RecorderLowDisk      = "recorderLowDisk"
 	StreamerUnreachable  = "streamerUnreachable"
 	RecordingFailed      = "recordingNotRunning"
-	StreamingFailed      = "streamingNotRunning"
 	ReceiverMissing      = "cdrReceiverNotRegistered"
 	EventsDisconnected   = "eventsDisconnected"
 	LicenseGrace         = "licenseGrace"
@@ -78,7 +77,6 @@ func Faults() []Fault {
 		{RecorderLowDisk, SourcePoller, "recorder", "The status of a recorder is lowDiskSpace, up to 2.9."},
 		{StreamerUnreachable, SourcePoller, "streamer", "The same of a streamer, up to 2.9."},
 		{RecordingFailed, SourcePoller, "call", "A call is to be recorded and is not (recording true, recordingStatus false); call_id is the call's."},
-		{StreamingFailed, SourcePoller, "call", "A call is to be streamed and is not (streaming true, streamingStatus false); call_id is the call's."},
 		{ReceiverMissing, SourcePoller, "bridge", "Our receiver is not in the bridge's table of CDR receivers."},
 		{EventsDisconnected, SourcePoller, "bridge", "The events connection was down at two polls in a row while the API answered."},
 		{LicenseGrace, SourcePoller, "feature", "The license file of a bridge has run out and is within its renewal grace, up to 2.9."},

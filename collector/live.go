@@ -11,6 +11,7 @@ import (
 
 	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
+	"github.com/bridgewatch/bridgewatch/collector/witness"
 )
 
 // Sample is a value with the time it was taken and the time until which it may be shown. A zero Sample is a missing one.
@@ -55,6 +56,8 @@ type BridgeState struct {
 	Events       Sample[EventsState]
 	// EventCalls are the calls as the events subscription tells them: fresher than Calls, which polls tell, and without the numbers of participants.
 	EventCalls Sample[CallSummary]
+	// Witness is what came of holding records, events and API against one another.
+	Witness Sample[witness.Report]
 	// TLSUnverified: the bridge's identity is not checked, because the configuration says so.
 	TLSUnverified bool
 }
@@ -391,6 +394,14 @@ func (l *Live) EventsOf(cluster, bridge string) (state EventsState, known bool) 
 	return state, known
 }
 
+// SetWitness stores what a comparison found. It is shown until validFor has passed.
+func (l *Live) SetWitness(cluster, bridge string, r witness.Report, validFor time.Duration) {
+	now := l.now()
+	l.bridge(cluster, bridge, func(b *bridgeEntry) {
+		b.state.Witness = Sample[witness.Report]{Value: r, At: now, Until: now.Add(validFor)}
+	})
+}
+
 // SetEventCalls stores the calls as the events tell them. They are shown until validFor has passed.
 func (l *Live) SetEventCalls(cluster, bridge string, calls CallSummary, validFor time.Duration) {
 	now := l.now()
@@ -638,7 +649,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	}
 	if !e.held[Polls] {
 		// Syslog is told by the instance that the bridge sends it to, whoever polls.
-		s.BridgeState = BridgeState{Cluster: e.state.Cluster, Bridge: e.state.Bridge, Participants: e.state.Participants, Events: e.state.Events,
+		s.BridgeState = BridgeState{Cluster: e.state.Cluster, Bridge: e.state.Bridge, Participants: e.state.Participants, Events: e.state.Events, Witness: e.state.Witness,
 			MediaModules: e.state.MediaModules, SyslogStats: e.state.SyslogStats}
 	}
 	if !e.held[Events] {
@@ -664,6 +675,7 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	dropOld(&s.SyslogStats, now)
 	dropOld(&s.Events, now)
 	dropOld(&s.EventCalls, now)
+	dropOld(&s.Witness, now)
 	s.PolledCalls = s.Calls
 	if e.held[Polls] && !s.EventCalls.At.IsZero() { // who polls the bridge tells of its calls
 		s.Calls = s.EventCalls

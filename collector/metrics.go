@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
+	"github.com/bridgewatch/bridgewatch/collector/witness"
 )
 
 // Kind is the type of a metric.
@@ -123,6 +124,8 @@ func Families() []Family {
 		{"cms_call_leg_phone_starts_total", Counter, with("direction"), "Call legs that began with a telephone number at the far end (callLegStart/remoteParty), by callLegStart/direction."},
 		{"cms_events_connected", Gauge, bridge, "1 if the events WebSocket to the bridge is connected, else 0."},
 		{"cms_events_last_message_timestamp_seconds", Gauge, bridge, "When the last message came over the events WebSocket, as a Unix time in seconds."},
+		{"cms_witness_difference", Gauge, with("witnesses", "fact"), "What two of the witnesses of a bridge (cdr, events, api) disagree on: meetings or recordings that one of them lacks for longer than it may lag, legs by number."},
+		{"cms_witness_finding", Gauge, with("finding"), "1 while holding the witnesses of a bridge against one another finds cdr_off, events_off, api_off or clock_off, else 0."},
 	}
 }
 
@@ -314,6 +317,18 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 		e.add("cms_events_connected", number(b.Events.Value.Connected), c, n)
 		if last := b.Events.Value.LastMessage; !last.IsZero() {
 			e.add("cms_events_last_message_timestamp_seconds", unix(last), c, n)
+		}
+	}
+	if !b.Witness.At.IsZero() {
+		for _, pair := range witness.Pairs() {
+			for _, fact := range witness.Facts() {
+				if differ, known := b.Witness.Value.Differences[pair][fact]; known {
+					e.add("cms_witness_difference", float64(differ), c, n, pair.String(), string(fact))
+				}
+			}
+		}
+		for _, f := range witness.Findings() {
+			e.add("cms_witness_finding", number(b.Witness.Value.Found[f]), c, n, string(f))
 		}
 	}
 }
@@ -599,9 +614,6 @@ func (e *exposition) slots(inv Cluster, bridges []BridgeSnapshot) {
 	for _, r := range inv.Recorders {
 		if s, err := r.Slots(); err == nil {
 			e.add("cms_recorder_capacity_recordings", float64(s.Count), inv.Name, r.Name)
-		}
-		if hours, known := r.DiskHours(r.Disk, 1); known {
-			e.add("cms_recorder_disk_recording_seconds", 3600*hours, inv.Name, r.Name)
 		}
 	}
 	for _, s := range inv.Streamers {

@@ -13,7 +13,11 @@ import (
 //	column  table and column that keep it
 //	metric  metric that shows it
 //
-// docs/coverage.md is generated from them. A nil pointer means absent or empty: neither is zero.
+// docs/coverage.md is generated from them. A nil pointer means absent or empty: neither is zero. Where the difference between the two is kept, a field of type
+// Empties says which were empty.
+
+// Empties are the tags of the fields that were sent empty: what may be set and is not (cms-api.md §2.2). Nil where none was.
+type Empties map[string]bool
 
 // Thousandths is a decimal count held exactly: 5.500 is 5500.
 type Thousandths int64
@@ -40,6 +44,7 @@ type Status struct {
 	AudioBitRateIncoming *int64     `cms:"audioBitRateIncoming" unit:"bit/s" column:"bridge_samples.audio_bit_rate_rx" metric:"cms_call_bridge_media_bytes_per_second"`
 	VideoBitRateOutgoing *int64     `cms:"videoBitRateOutgoing" unit:"bit/s" column:"bridge_samples.video_bit_rate_tx" metric:"cms_call_bridge_media_bytes_per_second"`
 	VideoBitRateIncoming *int64     `cms:"videoBitRateIncoming" unit:"bit/s" column:"bridge_samples.video_bit_rate_rx" metric:"cms_call_bridge_media_bytes_per_second"`
+	Empties              Empties
 }
 
 // Load is /system/load.
@@ -56,6 +61,7 @@ type ClusterConfig struct {
 	LoadLimit               *int64  `cms:"loadLimit" unit:"load units" since:"2.1" column:"bridge_samples.load_limit" metric:"cms_call_bridge_load_limit"`
 	NewConferenceBasis      *int64  `cms:"newConferenceLoadLimitBasisPoints" unit:"1/10000 of loadLimit" since:"2.1" column:"bridge_samples.new_conference_threshold" metric:"cms_call_bridge_new_conference_threshold"`
 	ExistingConferenceBasis *int64  `cms:"existingConferenceLoadLimitBasisPoints" unit:"1/10000 of loadLimit" since:"2.1" column:"bridge_samples.existing_conference_threshold" metric:"cms_call_bridge_existing_conference_threshold"`
+	Empties                 Empties
 }
 
 // MultipartyLicensing is /system/multipartyLicensing: the license view of one bridge at this instant.
@@ -222,6 +228,7 @@ type Database struct {
 	TotalNodes *int64         `cms:"cluster>totalNodes" unit:"nodes" column:"settings.value"`
 	NodeInUse  *string        `cms:"cluster>nodeInUse" unit:"text" column:"settings.value"`
 	Nodes      []DatabaseNode `cms:"cluster>node"`
+	Empties    Empties
 }
 
 // DatabaseNode is one node of the database cluster as one Call Bridge sees it.
@@ -241,6 +248,7 @@ type TurnServer struct {
 	Type            *string `cms:"type" unit:"enum" column:"settings.value"`
 	CallBridge      *string `cms:"callBridge" unit:"GUID" column:"settings.value"`
 	CallBridgeGroup *string `cms:"callBridgeGroup" unit:"GUID" since:"2.1" column:"settings.value"`
+	Empties         Empties
 }
 
 // TurnHost is one host of /turnServers/<id>/status.
@@ -260,6 +268,7 @@ type WebBridge struct {
 	URL             *string `cms:"url" unit:"URL" column:"device_samples.device"`
 	CallBridge      *string `cms:"callBridge" unit:"GUID" column:"settings.value"`
 	CallBridgeGroup *string `cms:"callBridgeGroup" unit:"GUID" column:"settings.value"`
+	Empties         Empties
 }
 
 // Device is a member of /recorders (1.9 to 2.9) or /streamers (2.1 to 2.9).
@@ -268,6 +277,7 @@ type Device struct {
 	URL             *string `cms:"url" unit:"URL" column:"device_samples.device"`
 	CallBridge      *string `cms:"callBridge" unit:"GUID" column:"settings.value"`
 	CallBridgeGroup *string `cms:"callBridgeGroup" unit:"GUID" column:"settings.value"`
+	Empties         Empties
 }
 
 // DeviceStatus is the status of a Web Bridge, recorder or streamer, as one Call Bridge sees it.
@@ -283,6 +293,7 @@ type CallBridge struct {
 	Name            *string `cms:"name" unit:"text" column:"settings.value"`
 	Address         *string `cms:"address" unit:"URL" column:"settings.value"`
 	CallBridgeGroup *string `cms:"callBridgeGroup" unit:"GUID" since:"2.1" column:"settings.value" metric:"cms_group_failover_headroom"`
+	Empties         Empties
 }
 
 // CallBridgeGroup is a member of /callBridgeGroups.
@@ -294,12 +305,14 @@ type CallBridgeGroup struct {
 	LoadBalanceOutgoing  *bool   `cms:"loadBalanceOutgoingCalls" unit:"bool" since:"2.2" column:"settings.value"`
 	LoadBalanceUser      *bool   `cms:"loadBalanceUserCalls" unit:"bool" since:"2.3" column:"settings.value"`
 	LoadBalanceIndirect  *bool   `cms:"loadBalanceIndirectCalls" unit:"bool" since:"2.4" column:"settings.value"`
+	Empties              Empties
 }
 
 // Profiles is /system/profiles: the profiles that hold where nothing more specific does.
 type Profiles struct {
 	UserProfile *string `cms:"userProfile" unit:"GUID" column:"settings.value"`
 	CallProfile *string `cms:"callProfile" unit:"GUID" column:"settings.value"`
+	Empties     Empties
 }
 
 // CallProfile is a member of /callProfiles.
@@ -309,6 +322,7 @@ type CallProfile struct {
 	SIPStreamerURI *string `cms:"sipStreamerUri" unit:"URI" since:"3.0" column:"settings.value"`
 	RecordingMode  *string `cms:"recordingMode" unit:"enum" column:"settings.value"`
 	StreamingMode  *string `cms:"streamingMode" unit:"enum" column:"settings.value"`
+	Empties        Empties
 }
 
 // CoSpace is a member of /coSpaces. Passcode, secret and stream address are never decoded.
@@ -346,6 +360,7 @@ type LDAPSource struct {
 	ID          *string `cms:"@id" unit:"GUID" column:"settings.object_id"`
 	Tenant      *string `cms:"tenant" unit:"GUID" column:"settings.value"`
 	UserProfile *string `cms:"userProfile" unit:"GUID" since:"2.0" column:"settings.value"`
+	Empties     Empties
 }
 
 // Tenant is a member of /tenants.
@@ -354,6 +369,7 @@ type Tenant struct {
 	Name             *string `cms:"name" unit:"text" column:"settings.value"`
 	UserProfile      *string `cms:"userProfile" unit:"GUID" column:"owners.user_profile_id"`
 	ParticipantLimit *int64  `cms:"participantLimit" unit:"participants" column:"settings.value"`
+	Empties          Empties
 }
 
 // CDRReceiver is a member of /system/cdrReceivers. Its address holds a token, so only scheme, host and port are kept, with a digest to compare.

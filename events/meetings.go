@@ -182,7 +182,7 @@ func Merge(bridges []BridgeView) []Meeting {
 			m.Stale = m.Stale && call.Stale
 			m.Calls = append(m.Calls, MeetingCall{b.Name, call.Call})
 			for i := range call.People {
-				meet(people[key], b.Name, names, &call.People[i])
+				meet(people[key], b.Name, HostOf(b.Name, names, &call.Call, &call.People[i]), &call.People[i])
 			}
 		}
 	}
@@ -197,15 +197,20 @@ func Merge(bridges []BridgeView) []Meeting {
 	return out
 }
 
-// meet adds what one bridge says of a participant: what is fresh beats what is stale, the host's word beats others', the earliest joining counts.
-func meet(people map[string]*MeetingParticipant, bridge string, names map[string]string, p *Participant) {
-	host := ""
+// HostOf names the bridge that hosts a participant; empty where not known. In a call without other instances it is the roster's own.
+func HostOf(bridge string, names map[string]string, c *Call, p *Participant) string {
 	switch {
-	case p.HostKnown && p.Host == "":
-		host = bridge
-	case p.HostKnown:
-		host = names[strings.ToLower(p.Host)]
+	case p.HostKnown && p.Host != "":
+		return names[strings.ToLower(p.Host)]
+	case p.HostKnown, c.DistributedInstances != nil && *c.DistributedInstances == 0:
+		return bridge
+	default:
+		return ""
 	}
+}
+
+// meet adds what one bridge says of a participant: what is fresh beats what is stale, the host's word beats others', the earliest joining counts.
+func meet(people map[string]*MeetingParticipant, bridge, host string, p *Participant) {
 	known := people[p.ID]
 	if known == nil {
 		people[p.ID] = &MeetingParticipant{Participant: *p, ListedBy: []string{bridge}, HostBridge: host}

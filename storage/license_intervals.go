@@ -163,3 +163,29 @@ func insertAll[T any](ctx context.Context, conn driver.Conn, table Table, rows [
 	}
 	return nil
 }
+
+// EachLicenseInterval gives the intervals of a period to use, in order of time.
+func (q *Queries) EachLicenseInterval(ctx context.Context, p LicensePeriod, use func(LicenseInterval) error) error {
+	c, err := q.licenseIntervals(ctx, p)
+	if err != nil {
+		return err
+	}
+	rows, err := q.conn.Query(c.within(ctx), "SELECT * FROM license_intervals_data FINAL "+c.where()+" ORDER BY from, cms_cluster, call_correlator, part")
+	if err != nil {
+		return fmt.Errorf("query license intervals: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // Err below tells
+	for rows.Next() {
+		var i LicenseInterval
+		if err := rows.ScanStruct(&i); err != nil {
+			return fmt.Errorf("read license intervals: %w", err)
+		}
+		if err := use(i); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read license intervals: %w", err)
+	}
+	return nil
+}

@@ -164,3 +164,31 @@ func (q *Queries) CallsByID(ctx context.Context, since time.Time, ids []uuid.UUI
 	}
 	return found, nil
 }
+
+// OpenFact is a call, leg or recording that had not ended.
+type OpenFact struct {
+	ID      uuid.UUID `ch:"id"`
+	Cluster string    `ch:"cms_cluster"`
+	Bridge  string    `ch:"call_bridge"`
+	// Correlator and Start of a call; CallID of a recording.
+	Correlator uuid.UUID `ch:"correlator"`
+	CallID     uuid.UUID `ch:"call_id"`
+	Start      time.Time `ch:"start"`
+}
+
+// OpenFacts lists what began at or after since and has not ended.
+func (q *Queries) OpenFacts(ctx context.Context, since time.Time) (calls, legs, recordings []OpenFact, err error) {
+	none := "defaultValueOfTypeName('UUID')"
+	for _, of := range []struct {
+		to                      *[]OpenFact
+		table, correlator, call string
+	}{{&calls, "calls", "call_correlator", none}, {&legs, "call_legs", none, none}, {&recordings, "recordings", none, "call_id"}} {
+		c := newConditions()
+		c.add("end IS NULL AND start >= {since:DateTime64(3, 'UTC')}", "since", timeText(since))
+		if *of.to, err = selectRows[OpenFact](c.within(ctx), q, fmt.Sprintf("SELECT id, cms_cluster, call_bridge, %s AS correlator, %s AS call_id, start FROM %s %s",
+			of.correlator, of.call, of.table, c.where())); err != nil {
+			return nil, nil, nil, fmt.Errorf("query open %s: %w", of.table, err)
+		}
+	}
+	return calls, legs, recordings, nil
+}

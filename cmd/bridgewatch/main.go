@@ -33,6 +33,7 @@ type cli struct {
 	Report        reportCmd        `cmd:"" help:"Reports over a period."`
 	Explain       explainCmd       `cmd:"" help:"What lies behind a figure."`
 	WhatIf        whatIfCmd        `cmd:"" name:"what-if" help:"License history under another assignment or entitlement; the cheapest mix; a forecast."`
+	Verify        verifyCmd        `cmd:"" help:"Prove a sealed report and compute it again, offline."`
 	Import        importCmd        `cmd:"" help:"Feed captured CDR bodies through the pipeline."`
 	Replay        replayCmd        `cmd:"" help:"Make facts anew from the raw bodies of a period and print what changes."`
 	Backup        backupCmd        `cmd:"" help:"Copy the tables and streams of the embedded servers into a folder."`

@@ -9,7 +9,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/app"
+	"github.com/bridgewatch/bridgewatch/internal/config"
 )
 
 // reportCmd groups the reports.
@@ -25,6 +27,9 @@ type reportLicenseCmd struct {
 	Pool   string `placeholder:"NAME" help:"License pool; the only one when left out."`
 	Format string `enum:"json,csv,xlsx,html,pdf" default:"json" help:"json, csv, xlsx, html or pdf."`
 	Output string `short:"o" placeholder:"FILE" help:"File to write; standard output when left out."`
+	Sign   string `placeholder:"KEY" help:"Seal the report with its inputs by this Ed25519 key (PEM) and write the pack to --output; --format does not matter then."`
+
+	Pseudonymize bool `help:"Put numbers in the place of names of people and meetings, the same throughout the report."`
 }
 
 func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
@@ -40,13 +45,38 @@ func (r reportLicenseCmd) Run(ctx context.Context, std streams, log *slog.Logger
 	if err != nil {
 		return usageError{err}
 	}
-	report, err := app.LicenseReport(ctx, c, pool, from, to, log)
+	if r.Sign != "" {
+		return r.seal(ctx, std, c, pool, from, to, log)
+	}
+	made, err := app.LicenseReport(ctx, c, pool, from, to, log)
 	if err != nil {
 		return err
 	}
-	document := report.Document(pool.Zone)
-	write := map[string]func(io.Writer) error{"json": report.WriteJSON, "csv": report.WriteCSV, "xlsx": document.WriteXLSX, "html": document.WriteHTML, "pdf": document.WritePDF}[r.Format]
+	if r.Pseudonymize {
+		made.Pseudonymize()
+	}
+	document := made.Document(pool.Zone)
+	write := map[string]func(io.Writer) error{"json": made.WriteJSON, "csv": made.WriteCSV, "xlsx": document.WriteXLSX, "html": document.WriteHTML, "pdf": document.WritePDF}[r.Format]
 	return writeTo(r.Output, std.out, write)
+}
+
+// seal writes a pack instead of a report.
+func (r reportLicenseCmd) seal(ctx context.Context, std streams, c config.Config, pool report.Pool, from, to time.Time, log *slog.Logger) error {
+	switch {
+	case r.Output == "":
+		return usageError{errors.New("--sign writes a pack: say where with --output")}
+	case r.Pseudonymize:
+		return usageError{errors.New("--sign and --pseudonymize do not go together: a pack is to be computed again from what was recorded")}
+	}
+	key, err := report.LoadSigningKey(r.Sign)
+	if err != nil {
+		return usageError{fmt.Errorf("--sign: %w", err)}
+	}
+	if err := app.SealLicense(ctx, c, pool, from, to, key, r.Output, log); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "%s\n", r.Output)
+	return err
 }
 
 // reportDays is how far back a report goes when it is not said: the window of overage.

@@ -109,6 +109,7 @@ type shelf struct {
 	mu      sync.Mutex
 	devices []storage.DeviceSample
 	certs   []storage.Certificate
+	alarms  []storage.Alarm
 }
 
 func (s *shelf) PublishRows(_ context.Context, _, _ string, rows any) error {
@@ -119,6 +120,8 @@ func (s *shelf) PublishRows(_ context.Context, _, _ string, rows any) error {
 		s.devices = append(s.devices, r...)
 	case []storage.Certificate:
 		s.certs = append(s.certs, r...)
+	case []storage.Alarm:
+		s.alarms = append(s.alarms, r...)
 	}
 	return nil
 }
@@ -164,6 +167,9 @@ func TestProberFillsTheLiveState(t *testing.T) {
 		if s.Value.Up {
 			t.Error("scheduler up, want down")
 		}
+	}
+	if !out.alarm(strings.TrimPrefix(scheduler.URL, "http://"), collector.SchedulerDown, false) || snap.Faults["emea"][collector.SchedulerDown] != 1 {
+		t.Errorf("alarms %+v, want the scheduler's", out.alarms)
 	}
 	if d := out.devices[1]; d.Address != "c2w" || d.Detail != "wb1:9999:CONNECTED" || *d.Reachable != 0 || out.devices[2].Detail != "" {
 		t.Errorf("components %+v", out.devices)

@@ -163,12 +163,9 @@ func fromMillis(ms *float64) *float64 {
 type knownCall struct {
 	detail collector.Call
 	read   time.Time
-	// recordingFails and streamingFails are when it was first read that what is wanted does not run; zero while it does.
-	recordingFails, streamingFails time.Time
+	// recordingFails is when it was first read that a recording is wanted and does not run; zero while it does, or none is.
+	recordingFails time.Time
 }
-
-// captured reports whether the call is, or is to be, recorded or streamed.
-func (c *knownCall) captured() bool { return deref(c.detail.Recording) || deref(c.detail.Streaming) }
 
 // recorderPatience is how long a recorder may take to begin; meanwhile the call counts as recorded or not, as it says, but not as unrecorded.
 const recorderPatience = time.Minute
@@ -194,8 +191,8 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 		if known == nil {
 			known = &knownCall{detail: c}
 		}
-		// What is recorded is looked at each time: that a recording does not run shows nowhere else.
-		if now.Sub(known.read) >= w.poller.reread || known.captured() {
+		// What is to be recorded is looked at each time: that a recording does not run shows nowhere else.
+		if now.Sub(known.read) >= w.poller.reread || deref(known.detail.Recording) {
 			stale = append(stale, *c.ID)
 		}
 		current[*c.ID] = known
@@ -238,16 +235,12 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 // take keeps a call's detail as read at now.
 func (c *knownCall) take(detail collector.Call, now time.Time) {
 	c.detail, c.read = detail, now
-	note := func(wanted, runs *bool, since *time.Time) {
-		switch fails := deref(wanted) && runs != nil && !*runs; {
-		case !fails:
-			*since = time.Time{}
-		case since.IsZero():
-			*since = now
-		}
+	switch fails := deref(detail.Recording) && detail.RecordingStatus != nil && !*detail.RecordingStatus; {
+	case !fails:
+		c.recordingFails = time.Time{}
+	case c.recordingFails.IsZero():
+		c.recordingFails = now
 	}
-	note(detail.Recording, detail.RecordingStatus, &c.recordingFails)
-	note(detail.Streaming, detail.StreamingStatus, &c.streamingFails)
 }
 
 func callRow(w *worker, at time.Time, c collector.Call) storage.CallSample {
@@ -400,7 +393,7 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 	}
 	states := []collector.TurnState{}
 	complete := true
-	now, current := time.Now(), make(map[string]knownTurn, len(servers))
+	now, current := w.poller.deps.Clock(), make(map[string]knownTurn, len(servers))
 	var rows []storage.DeviceSample
 	for _, s := range servers {
 		if s.ID == nil {
@@ -547,7 +540,7 @@ func withoutSecrets(address string) string {
 
 // pollLicenseFile reads the license file of one server. From 3.0 on it may say noLicense on a licensed server and is not asked (cms-api.md §5.4).
 func (w *worker) pollLicenseFile(ctx context.Context, row *storage.BridgeSample) {
-	if major(w.version) >= 3 {
+	if atLeast(w.version, 3, 0) {
 		w.faults.Forget(ctx, row.Time, licenseFileFaults())
 		return
 	}
@@ -598,16 +591,6 @@ func (w *worker) publishFeatures(ctx context.Context, at time.Time, bridge strin
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "licensing", storage.TableLicenseFeatures, rows) {
 		w.poller.dropped.Add(float64(len(rows)))
 	}
-}
-
-// major returns the first number of a version such as 3.8.1 or 2.0(RC); 0 where there is none.
-func major(version string) int {
-	digits := strings.TrimLeft(version, " vV")
-	if i := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
-		digits = digits[:i]
-	}
-	n, _ := strconv.Atoi(digits)
-	return n
 }
 
 // receivers reads the CDR receivers of a bridge. Addresses are cut and digested before anything else sees them: they hold tokens.

@@ -313,13 +313,17 @@ func (s settings) publish(ctx context.Context, w *worker, bridge, object, id str
 	value := reflect.ValueOf(v).Elem()
 	var rows []storage.Setting
 	next := make(map[string]string)
+	var empties collector.Empties
+	if field := value.FieldByName("Empties"); field.IsValid() {
+		empties = field.Interface().(collector.Empties)
+	}
 	for i := range value.NumField() {
 		field := value.Type().Field(i)
 		if field.Tag.Get("column") != "settings.value" {
 			continue
 		}
-		name := field.Tag.Get("cms")
-		name = name[strings.LastIndexAny(name, ">@")+1:]
+		tag := field.Tag.Get("cms")
+		name := tag[strings.LastIndexAny(tag, ">@")+1:]
 		var sent *string
 		switch p := value.Field(i).Interface().(type) {
 		case *string:
@@ -334,6 +338,9 @@ func (s settings) publish(ctx context.Context, w *worker, bridge, object, id str
 				text := strconv.FormatBool(*p)
 				sent = &text
 			}
+		}
+		if sent == nil && empties[tag] {
+			sent = new(string)
 		}
 		key := object + "\x00" + id + "\x00" + name
 		now := "-"

@@ -16,9 +16,12 @@ func decode(e *element, dst any) (unreadable []string) {
 	v := reflect.ValueOf(dst).Elem()
 	t := v.Type()
 	taken := make(map[string]bool)
-	var rest reflect.Value
+	var rest, empties reflect.Value
 	for i := range t.NumField() {
 		tag := t.Field(i).Tag.Get("cms")
+		if t.Field(i).Type == reflect.TypeFor[collector.Empties]() {
+			empties = v.Field(i)
+		}
 		switch tag {
 		case "":
 			continue
@@ -38,7 +41,34 @@ func decode(e *element, dst any) (unreadable []string) {
 		}
 		rest.Set(reflect.ValueOf(others))
 	}
+	if empties.IsValid() {
+		found := make(collector.Empties)
+		for tag := range taken {
+			if sentEmpty(e, tag) {
+				found[tag] = true
+			}
+		}
+		if len(found) > 0 {
+			empties.Set(reflect.ValueOf(found))
+		}
+	}
 	return unreadable
+}
+
+// sentEmpty reports whether the element or attribute of a tag is there and has nothing in it.
+func sentEmpty(e *element, tag string) bool {
+	path := strings.Split(tag, ">")
+	for _, step := range path[:len(path)-1] {
+		if e = e.child(step); e == nil {
+			return false
+		}
+	}
+	name := path[len(path)-1]
+	if c := e.child(name); c != nil {
+		return strings.TrimSpace(c.text) == "" && len(c.children) == 0 && len(c.attrs) == 0
+	}
+	text, present := e.attrs[strings.TrimPrefix(name, "@")]
+	return present && strings.TrimSpace(text) == ""
 }
 
 func decodeField(e *element, tag string, field reflect.Value) []string {

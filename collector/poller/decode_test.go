@@ -33,8 +33,8 @@ func mustParse(t *testing.T, text string) *element {
 // Absent, empty and zero are three things; the manner of writing is none.
 func TestAbsentEmptyAndZero(t *testing.T) {
 	for text, want := range map[string]collector.ClusterConfig{
-		`<?xml version="1.0"?><cluster><uniqueName>cb1</uniqueName><loadLimit></loadLimit><participantLimit>0</participantLimit></cluster>`: {UniqueName: ptr("cb1"), ParticipantLimit: ptr(int64(0))},
-		"<cluster>\n  <uniqueName>\n cb1 </uniqueName>\n  <loadLimit/>\n <participantLimit>0</participantLimit></cluster>\n":                {UniqueName: ptr("cb1"), ParticipantLimit: ptr(int64(0))},
+		`<?xml version="1.0"?><cluster><uniqueName>cb1</uniqueName><loadLimit></loadLimit><participantLimit>0</participantLimit></cluster>`: {UniqueName: ptr("cb1"), ParticipantLimit: ptr(int64(0)), Empties: collector.Empties{"loadLimit": true}},
+		"<cluster>\n  <uniqueName>\n cb1 </uniqueName>\n  <loadLimit/>\n <participantLimit>0</participantLimit></cluster>\n":                {UniqueName: ptr("cb1"), ParticipantLimit: ptr(int64(0)), Empties: collector.Empties{"loadLimit": true}},
 		`<cluster><uniqueName>cb1</uniqueName><participantLimit>0</participantLimit><unheardOf a="b"><x/></unheardOf></cluster>`:            {UniqueName: ptr("cb1"), ParticipantLimit: ptr(int64(0))},
 		`<cluster></cluster>`: {},
 		`<cluster><loadLimit>many</loadLimit><participantLimit>7</participantLimit></cluster>`: {ParticipantLimit: ptr(int64(7))},

@@ -49,8 +49,8 @@ func (c *Client) ListCalls(ctx context.Context) ([]events.ListedCall, error) {
 	return out, nil
 }
 
-// ListParticipants lists the participants of one call, or by call those of all calls of the bridge where call is empty: all of them or none. Those of a
-// distributed call are listed by each of its bridges, with their host where it is another (cms-api.md §7.3).
+// ListParticipants lists the participants of one call, or by call those of all calls of the bridge where call is empty: all of them or none. A call that is
+// over is not in the answer. Those of a distributed call are listed by each of its bridges, with their host where it is another (cms-api.md §7.3).
 func (c *Client) ListParticipants(ctx context.Context, call string) (map[string][]events.ListedParticipant, error) {
 	type participant struct {
 		ID         *string `cms:"@id"`
@@ -65,6 +65,9 @@ func (c *Client) ListParticipants(ctx context.Context, call string) (map[string]
 		path = "/calls/" + url.PathEscape(call) + "/participants"
 	}
 	listed, err := collect[participant](ctx, c, path, "participant", nil)
+	if call != "" && ReasonOf(err) == ReasonNotFound {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ func (u *usage) store(ctx context.Context, w *worker, host string, entries []col
 
 // assigned is zero when left out by a release that knows it, and unknown before 3.0.
 func assigned(w *worker, e collector.LicenseUsage) *int64 {
-	if e.PMPAssigned == nil && major(w.version) >= 3 {
+	if e.PMPAssigned == nil && atLeast(w.version, 3, 0) {
 		return new(int64)
 	}
 	return e.PMPAssigned

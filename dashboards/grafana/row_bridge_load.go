@@ -13,19 +13,15 @@ func bridgeLoadRow() row {
 			series(`cms_call_bridge_call_legs{`+onBridge+`}`, "{{call_bridge}}"),
 			series(`cms_call_bridge_call_legs_degraded{`+onBridge+`}`, "{{call_bridge}} degraded"),
 			series(`cms_call_bridge_distribution_legs{`+onBridge+`}`, "{{call_bridge}} links"))},
-		{8, 8, graph("Ended legs by picture", perSecond, "Call legs that ended per second, by the largest picture that the bridge received from them; audio has none. From call records.",
-			sqlSeries(`SELECT $__timeInterval(ended) AS time, multiIf(height IS NULL, 'audio', height >= 1080, '1080p', height >= 720, '720p', 'SD') AS picture, count() / $__interval_s AS "Value"
-FROM (SELECT end AS ended, rx_video_height AS height FROM bridgewatch.call_legs
-    WHERE $__timeFilter(start) AND cms_cluster IN (${cms_cluster:singlequote}) AND call_bridge IN (${call_bridge:singlequote}) AND counts_as_person AND end IS NOT NULL)
-GROUP BY time, picture
-ORDER BY time`))},
+		{8, 8, graph("Ended legs by quality", plain, "Call legs that ended within the hour before, by the best video of either direction; audio where there was none.",
+			series(`sum by (quality) (cms_call_leg_mix{`+onBridge+`})`, "{{quality}}"))},
 		{8, 8, graph("Media", bytesPerS, "Media bytes per second; received means by the server. From the bridge's own bit rates.",
 			series(`sum by (media, direction) (cms_call_bridge_media_bytes_per_second{`+onBridge+`})`, "{{media}} {{direction}}"))},
 		{8, 8, graph("Calls by type", plain, "Calls on the bridge now, by type.", series(`sum by (call_type) (cms_conferences{`+onBridge+`})`, "{{call_type}}"))},
 		{8, 8, graph("Reasons of ends", perSecond, "Call legs that ended per second, by the reason the bridge gave.",
 			series(`sum by (reason) (rate(cms_call_leg_ends_total{`+onBridge+`}[$__rate_interval])) > 0`, "{{reason}}"))},
-		{8, 8, graph("Call legs set up", perSecond, "Call legs set up per second, as the bridge logs it every five minutes. From syslog.",
-			series(`cms_call_bridge_call_legs_per_second{`+onBridge+`}`, "{{call_bridge}}"))},
+		{8, 8, graph("Call legs set up", perSecond, "Call legs set up per second, by kind of client, without links between bridges.",
+			series(`sum by (client) (rate(cms_call_leg_starts_total{`+onBridge+`}[$__rate_interval]))`, "{{client}}"))},
 		{8, 8, graph("Participants by client", plain, "People hosted by the bridge now, by kind of client.", series(`sum by (client) (cms_participants{`+onBridge+`})`, "{{client}}"))},
 	}}
 }

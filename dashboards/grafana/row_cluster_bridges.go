@@ -5,7 +5,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 // clusterBridgesRow is the cluster as a table, a line for each bridge.
 func clusterBridgesRow() row {
 	return row{"Call Bridges side by side", []panel{
-		{24, 9, list("Call Bridges", "What each Call Bridge says about itself at the end of the time range.",
+		{24, 8, list("Call Bridges", "What each Call Bridge says about itself at the end of the time range.",
 			labels(`sum by (call_bridge) (cms_call_bridge_up{`+inCluster+`})`),
 			labels(`max by (call_bridge, version, platform) (cms_call_bridge_info{`+inCluster+`})`),
 			labels(`sum by (call_bridge) (cms_call_bridge_media_processing_load{`+inCluster+`} / cms_call_bridge_load_limit)`),
@@ -23,7 +23,7 @@ func clusterBridgesRow() row {
 			OverrideByName("Load", []dashboard.DynamicConfigValue{property("unit", ratio), property("decimals", 0), cell("gauge"), property("min", 0), property("max", 1), loadSteps().property()}).
 			OverrideByName("Uptime", []dashboard.DynamicConfigValue{property("unit", "dtdurations")}).
 			OverrideByName("Clock is off by", []dashboard.DynamicConfigValue{property("unit", seconds), property("decimals", 1)}).
-			OverrideByName("Alarms", []dashboard.DynamicConfigValue{cell("color-text"), noneIsGood().property()}).
+			OverrideByName("Alarms", wide(100, cell("color-text"), alarmSteps().property())).
 			OverrideByName("Call Bridge", linkTo("call-bridge", "call_bridge"))},
 	}}
 }

@@ -12,25 +12,24 @@ func licenseCalendarRow() row {
 	}
 	full := from(good).at(0.9, caution).at(1.0001, bad)
 	return row{"On the way to enforcement?", []panel{
-		{17, 11, list("Overage calendar", "Peak of each of the last 90 license days as a share of the entitlement, SMP or PMP, whichever is fuller; the fullest pool chosen. Red: a day of overage. As CMS counts.",
+		{17, 11, list("Overage calendar", "Peak of each of the last 90 license days as a share of the entitlement, SMP or PMP, whichever is fuller; the fullest of the pools chosen. Red: a day of overage; gray: not known.",
 			sqlTable(`SELECT formatDateTime(toMonday(date), '%d %b') AS week, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][toDayOfWeek(date)] AS day, used
 FROM (SELECT toMonday(toDate($__toTime) - 89) + number AS date FROM numbers(98)) AS calendar
 LEFT JOIN (
-    SELECT day AS date, toNullable(max(greatest(ifNull(`+share("smp_peak_sixths / 6", "smp_entitled")+`, 0), ifNull(`+share("pmp_compared", "pmp_entitled")+`, 0)))) AS used
-    FROM bridgewatch.license_days_reported
-    WHERE license_pool IN (${license_pool:singlequote}) AND day > toDate($__toTime) - 90 AND day <= toDate($__toTime) AND overage IS NOT NULL
+    SELECT day AS date, toNullable(max(greatest(ifNull(`+share("smp_sixths / 6", "smp_entitled")+`, 0), ifNull(`+share("pmp_compared", "pmp_entitled")+`, 0)))) AS used
+    FROM `+licenseDays("90")+`
+    WHERE smp_entitled IS NOT NULL OR pmp_entitled IS NOT NULL
     GROUP BY day
 ) AS days USING date
-WHERE date <= toDate($__toTime) AND (SELECT count() FROM bridgewatch.license_days_reported WHERE license_pool IN (${license_pool:singlequote})) > 0
+WHERE date <= toDate($__toTime) AND (SELECT count() FROM bridgewatch.license_entitlements WHERE license_pool IN (${license_pool:singlequote})) > 0
 ORDER BY date`)).
-			Unit(ratio).Decimals(0).Thresholds(full.builder()).ColorScheme(colorMode(dashboard.FieldColorModeIdThresholds)).
+			Unit(ratio).Decimals(0).Thresholds(full.orUnknown().builder()).ColorScheme(colorMode(dashboard.FieldColorModeIdThresholds)).
 			WithTransformation(dashboard.DataTransformerConfig{Id: "groupingToMatrix", Options: map[string]any{"columnField": "week", "rowField": "day", "valueField": "used", "emptyValue": "null"}}).
 			OverrideByRegexp(`^\d\d \w+$`, wide(64, cell("color-background"), property("custom.align", "center"))).
 			OverrideByRegexp(`^day.week$`, wide(90, property("displayName", "Week of")))},
-		{7, 11, bars("Today's peaks so far", ratio, "The highest use of the present license day as a share of the entitlement; the fullest of the pools chosen. As CMS counts.", full,
-			sqlTable(`SELECT max(`+share("smp_peak_sixths / 6", "smp_entitled")+`) AS "SMP", max(`+share("pmp_compared", "pmp_entitled")+`) AS "PMP", max(`+share("recording_peak", "recording_entitled")+`) AS "Recording"
-FROM bridgewatch.license_days_reported
-WHERE license_pool IN (${license_pool:singlequote}) AND day <= toDate($__toTime)
+		{7, 11, bars("Today's peaks so far", ratio, "The highest use of the license day that forms now as a share of the entitlement; the fullest of the pools chosen. PMP: assigned to users.", full,
+			sqlTable(`SELECT max(`+share("smp_sixths / 6", "smp_entitled")+`) AS "SMP", max(`+share("pmp_compared", "pmp_entitled")+`) AS "PMP", max(`+share("recording", "recording_entitled")+`) AS "Recording"
+FROM `+licenseDays("2")+`
 GROUP BY day
 ORDER BY day DESC
 LIMIT 1`)).Max(1).Decimals(0)},

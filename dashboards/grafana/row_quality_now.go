@@ -3,11 +3,13 @@ package grafana
 // qualityNowRow shows what people suffer now, and the objective.
 func qualityNowRow() row {
 	return row{"Now", []panel{
-		{8, 8, lamp("Legs without packet loss", ratio, "Share of the call legs that ended in the time range without a packet loss alarm. The objective is 95 %.", from(bad).at(0.9, caution).at(0.95, good),
+		{5, 8, lamp("Good minutes", ratio, "Share of the time that ended call legs lived in which no quality alarm held. The objective is 98 %.", from(bad).at(0.95, caution).at(0.98, good),
+			now(`1 - sum(increase(cms_call_leg_degraded_seconds_total{`+onBridge+`}[$__range])) / sum(increase(cms_call_leg_seconds_total{`+onBridge+`}[$__range]))`, "")).Decimals(1).NoValue("no leg ended")},
+		{5, 8, lamp("Legs without packet loss", ratio, "Share of the call legs that ended in the time range without a packet loss alarm.", from(bad).at(0.9, caution).at(0.95, good),
 			now(`1 - sum(increase(cms_call_leg_quality_alarms_total{`+onBridge+`,alarm="packetLoss"}[$__range])) / sum(increase(cms_call_leg_ends_total{`+onBridge+`}[$__range]))`, "")).Decimals(1).NoValue("no leg ended")},
-		{8, 8, graph("Degraded legs now", plain, "Call legs that carry a quality alarm at this moment, as each bridge counts them.",
+		{7, 8, graph("Degraded legs now", plain, "Call legs that carry a quality alarm at this moment, as each bridge counts them.",
 			series(`cms_call_bridge_call_legs_degraded{`+onBridge+`}`, "{{call_bridge}}"))},
-		{8, 8, graph("Legs that ended with an alarm", perSecond, "Call legs per second that ended with a quality alarm, by kind.",
+		{7, 8, graph("Legs that ended with an alarm", perSecond, "Call legs per second that ended with a quality alarm, by kind.",
 			series(`sum by (alarm) (rate(cms_call_leg_quality_alarms_total{`+onBridge+`}[$__rate_interval]))`, "{{alarm}}"))},
 		{12, 8, graph("Packet loss of degraded legs", ratio, "Mean and worst packet loss of the call legs that carried a quality alarm when they were polled, by Call Bridge.",
 			sqlSeries(degraded("packet_loss_percent / 100")))},

@@ -14,9 +14,10 @@ LIMIT 20`)).OverrideByName("Share", wide(80, shareCell()...)).OverrideByName("Wi
 	}
 	return row{"Who suffers?", []panel{
 		by("By Call Bridge", "Legs that ended with a quality alarm, by bridge: its own host or network.", "Call Bridge", `call_bridge`),
-		by("By client and audio codec", "Legs that ended with a quality alarm, by kind of client and codec.", "Client", `concat(type, ' ', sub_type, ' ', rx_audio_codec)`),
-		by("By network", "Legs that ended with a quality alarm, by the first three parts of the far address: a site's link.", "Network",
-			`if(match(extract(remote_party, '[^@]*$'), '^\\d+\\.\\d+\\.\\d+\\.\\d+'), extract(extract(remote_party, '[^@]*$'), '^\\d+\\.\\d+\\.\\d+'), extract(remote_party, '[^@]*$'))`),
+		by("By client and audio codec", "Legs that ended with a quality alarm, by kind of client and codec.", "Client", `arrayStringConcat(arrayFilter(x -> x != '', [type, sub_type, if(rx_audio_codec = '', '(no audio)', rx_audio_codec)]), ' ')`),
+		by("By network", "Legs that ended with a quality alarm, by host of the far address, of a numeric one its first three parts: a site's link.", "Network",
+			`arrayMap(host -> multiIf(match(host, '^\\d+\\.\\d+\\.\\d+\\.\\d+'), extract(host, '^\\d+\\.\\d+\\.\\d+'), match(host, '^\\[?\\w*:\\w*:'), extract(host, '^\\[?(\\w*:\\w*:\\w*)'), host),
+    [extract(remote_party, '([^@;>]*)(?:;[^@]*)?>?$')])[1]`),
 		{24, 9, list("Worst meetings", "Calls of the time range with the most legs that suffered.",
 			sqlTable(`SELECT any(c.start) AS "Start", any(c.name) AS "Meeting", any(c.call_bridge) AS "Call Bridge", countIf(notEmpty(l.alarms)) AS "With alarm", count() AS "Legs", countIf(notEmpty(l.alarms)) / count() AS "Share",
     toString(any(c.call_correlator)) AS "Id", toString(toUnixTimestamp64Milli(any(c.start)) - 60000) AS "From", toString(toUnixTimestamp64Milli(any(ifNull(c.end, now64(3)))) + 60000) AS "To"

@@ -38,7 +38,7 @@ const (
 	ratio      = "percentunit"
 	seconds    = "s"
 	bytesPerS  = "Bps"
-	perSecond  = "cps"
+	perSecond  = "suffix:/s"
 	loadUnits  = "short"
 	sizeBytes  = "bytes"
 	fromNow    = "dateTimeFromNow"
@@ -71,6 +71,7 @@ func (s steps) builder() *dashboard.ThresholdsConfigBuilder {
 
 // The thresholds that return: the same as the rules' (alerts/rules/thresholds.yml).
 func noneIsGood() steps { return from(good).at(1, bad) }
+func alarmSteps() steps { return from(good).at(1, caution) } // an alarm says look; what it breaks has a lamp of its own
 func loadSteps() steps  { return from(good).at(0.6, caution).at(0.8, bad) }
 func anyIsFine() steps  { return from(neutral) }
 func zeroIsBad() steps  { return from(bad).at(1, good) }
@@ -173,6 +174,9 @@ func states(triples ...string) []dashboard.ValueMapping {
 	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options}}}
 }
 
+func activeClear() []dashboard.ValueMapping {
+	return states("1", "active", caution, "0", "clear", good)
+}
 func upDown() []dashboard.ValueMapping { return states("1", "up", good, "0", "down", bad) }
 
 // property is the thresholds as part of an override.
@@ -208,7 +212,7 @@ func cell(kind string) dashboard.DynamicConfigValue {
 
 // colored maps the values of one column to texts in their color.
 func colored(mappings ...dashboard.ValueMapping) []dashboard.DynamicConfigValue {
-	return []dashboard.DynamicConfigValue{property("mappings", mappings), cell("color-text")}
+	return []dashboard.DynamicConfigValue{property("mappings", mappings), cell("color-text"), property("custom.align", "left")}
 }
 
 // shareCell draws a share of legs that suffered.

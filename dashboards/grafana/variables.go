@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
@@ -21,20 +22,34 @@ func dataSources(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 }
 
 func clusters(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("cms_cluster", "Cluster", `label_values(cms_call_bridge_up, cms_cluster)`))
+	return b.WithVariable(choice("cms_cluster", "Cluster", metricsSource(), `label_values(cms_call_bridge_up, cms_cluster)`))
 }
 
-func bridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("call_bridge", "Call Bridge", `label_values(cms_call_bridge_up{`+inCluster+`}, call_bridge)`))
+// oneBridge chooses a single bridge, the first unless another is chosen.
+func oneBridge(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	values := `label_values(cms_call_bridge_up{` + inCluster + `}, call_bridge)`
+	return b.WithVariable(dashboard.NewQueryVariableBuilder("call_bridge").Label("Call Bridge").Datasource(metricsSource()).
+		Query(dashboard.StringOrMap{String: &values}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortNaturalAsc))
+}
+
+// Boards of history have their choices from the store: Prometheus names what it has in the time range, which may be longer ago than it remembers.
+const keptBridges = `FROM (SELECT cms_cluster, call_bridge FROM bridgewatch.cdr_sessions UNION ALL SELECT cms_cluster, call_bridge FROM bridgewatch.settings)`
+
+func keptClusters(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	return b.WithVariable(choice("cms_cluster", "Cluster", historySource(), `SELECT DISTINCT cms_cluster `+keptBridges+` WHERE cms_cluster != ''`))
+}
+
+func keptClusterBridges(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
+	return b.WithVariable(choice("call_bridge", "Call Bridge", historySource(), `SELECT DISTINCT call_bridge `+keptBridges+` WHERE call_bridge != '' AND cms_cluster IN (${cms_cluster:singlequote})`))
 }
 
 func pools(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	return b.WithVariable(choice("license_pool", "License pool", `label_values({__name__=~"cms_license_in_use|cms_license_reported_in_use|cms_license_entitlement"}, license_pool)`))
+	return b.WithVariable(choice("license_pool", "License pool", historySource(), `SELECT DISTINCT license_pool FROM bridgewatch.license_entitlements`))
 }
 
-func choice(name, label, values string) *dashboard.QueryVariableBuilder {
+func choice(name, label string, source common.DataSourceRef, values string) *dashboard.QueryVariableBuilder {
 	all := "$__all"
-	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(metricsSource()).
+	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).
 		Query(dashboard.StringOrMap{String: &values}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
 		Sort(dashboard.VariableSortNaturalAsc).Multi(true).IncludeAll(true).
 		Current(dashboard.VariableOption{Text: dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}}, Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{all}}})
@@ -69,9 +84,10 @@ const matchingMeetings = `$__timeFilter(start) AND cms_cluster IN (${cms_cluster
         OR call_correlator IN (SELECT call_correlator FROM bridgewatch.calls WHERE $__timeFilter(start) AND id IN (SELECT call_id FROM bridgewatch.call_legs WHERE $__timeFilter(start)
             AND (positionCaseInsensitiveUTF8(display_name, ` + searched + `) > 0 OR positionCaseInsensitiveUTF8(remote_party, ` + searched + `) > 0))))`
 
-// marks are the alarms and restarts of the chosen clusters, drawn on every panel over time.
+// marks are the alarms and restarts of the chosen clusters, drawn on every panel over time: when they were raised, as an alarm that stands for
+// days would color all of every graph.
 func marks(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
-	const alarms = `SELECT raised AS time, ifNull(cleared, now64(3)) AS timeEnd, concat(call_bridge, ': ', type) AS text
+	const alarms = `SELECT raised AS time, concat(call_bridge, ': ', type) AS text
 FROM bridgewatch.alarms
 WHERE $__timeFilter(raised) AND cms_cluster IN (${cms_cluster:singlequote})
 ORDER BY time`

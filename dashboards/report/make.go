@@ -16,50 +16,66 @@ import (
 // topOwners are named in a report; the JSON has as many as the sheets.
 const topOwners = 50
 
-// MakeLicense asks the store for all that a license report of [from, to) needs, as of an instant, and makes it. Its days may begin before from: the window of overage does.
+// window is where the figures of a report begin: with its first day, or with the window of overage of its last.
+func (in LicenseInput) window() time.Time {
+	start := licensing.DayOf(in.To.Add(-time.Nanosecond), in.Pool.Zone).Add(1 - licensing.WindowDays).Start(in.Pool.Zone)
+	if in.From.Before(start) {
+		return in.From
+	}
+	return start
+}
+
+// bins is where the five-minute steps begin that are compared with what servers counted.
+func (in LicenseInput) bins() time.Time {
+	return in.window().Truncate(licensing.BinSeconds * time.Second)
+}
+
+// MakeLicense asks the store for all that a license report of [from, to) needs, as of an instant, and makes it.
 func MakeLicense(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time) (License, error) {
-	in := LicenseInput{Pool: p, From: from, To: to, GeneratedAt: now}
-	last := licensing.DayOf(to.Add(-time.Nanosecond), p.Zone)
-	window := last.Add(1 - licensing.WindowDays).Start(p.Zone)
-	if from.Before(window) {
-		window = from
-	}
-	var err error
-	if in.Computed, err = q.LicenseProgress(ctx, p.Clusters); err != nil {
-		return License{}, err
-	}
-	wide := storage.LicensePeriod{Clusters: p.Clusters, From: window, To: to}
-	if in.Days, err = q.LicenseDays(ctx, wide, p.Zone); err != nil {
-		return License{}, err
-	}
-	if in.Snapshots, err = q.LicenseSnapshots(ctx, p.Clusters, storage.Period{From: window.Add(-licensing.LongestPause), To: to.Add(licensing.LongestPause)}); err != nil {
-		return License{}, err
-	}
-	if len(in.Snapshots) > 0 {
-		bins := wide
-		bins.From = window.Truncate(licensing.BinSeconds * time.Second)
-		if in.Steps, err = q.LicenseUse(ctx, bins, licensing.BinSeconds*time.Second); err != nil {
-			return License{}, err
-		}
-	}
-	known, err := q.Completeness(ctx, storage.Period{From: window, To: to})
+	in, err := gather(ctx, q, p, from, to, now)
 	if err != nil {
 		return License{}, err
 	}
-	for _, s := range known.Sources {
-		for _, cluster := range p.Clusters {
-			if s.Cluster == cluster {
-				in.Sessions = append(in.Sessions, s)
-			}
+	return NewLicense(in), nil
+}
+
+// gather asks the store for the input of a report.
+func gather(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time) (LicenseInput, error) {
+	// What is sealed and computed again has milliseconds, as the store does.
+	in := LicenseInput{Pool: p, From: from.Truncate(time.Millisecond), To: to.Truncate(time.Millisecond), GeneratedAt: now.Truncate(time.Millisecond)}
+	window := in.window()
+	var err error
+	if in.Computed, err = q.LicenseProgress(ctx, p.Clusters); err != nil {
+		return in, err
+	}
+	wide := storage.LicensePeriod{Clusters: p.Clusters, From: window, To: in.To}
+	if in.Days, err = q.LicenseDays(ctx, wide, p.Zone); err != nil {
+		return in, err
+	}
+	if in.Snapshots, err = q.LicenseSnapshots(ctx, p.Clusters, storage.Period{From: window.Add(-licensing.LongestPause), To: in.To.Add(licensing.LongestPause)}); err != nil {
+		return in, err
+	}
+	if len(in.Snapshots) > 0 {
+		bins := wide
+		bins.From = in.bins()
+		if in.Steps, err = q.LicenseUse(ctx, bins, licensing.BinSeconds*time.Second); err != nil {
+			return in, err
 		}
 	}
-	if in.Features, err = q.LicenseFeatures(ctx, p.Clusters, to); err != nil {
-		return License{}, err
+	known, err := q.Completeness(ctx, storage.Period{From: window, To: in.To})
+	if err != nil {
+		return in, err
 	}
-	if in.Owners, err = q.LicenseOwners(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: from, To: to}, topOwners); err != nil {
-		return License{}, err
+	for _, s := range known.Sources {
+		if slices.Contains(p.Clusters, s.Cluster) {
+			in.Sessions = append(in.Sessions, s)
+		}
 	}
-	return NewLicense(in), nil
+	if in.Features, err = q.LicenseFeatures(ctx, p.Clusters, in.To); err != nil {
+		return in, err
+	}
+	in.Owners, err = q.LicenseOwners(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, topOwners)
+	return in, err
 }
 
 // line is a name that comes from outside as one line of text, without what steers a terminal.

@@ -2,7 +2,6 @@ package subscriber
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/bridgewatch/bridgewatch/events"
 )
@@ -12,8 +11,10 @@ type Connection struct {
 	Cluster, Bridge string
 	Phase           events.Phase
 	// GUID is the callBridge GUID of the bridge, as far as known.
-	GUID  string
-	Stats events.Stats
+	GUID string
+	// Unsupported: the bridge said that its release has no events.
+	Unsupported bool
+	Stats       events.Stats
 }
 
 // Connections lists the bridges that are followed here.
@@ -21,7 +22,7 @@ func (s *Subscriber) Connections() []Connection {
 	var all []Connection
 	for _, session := range s.of("") {
 		session.update(func(m *events.Machine) {
-			all = append(all, Connection{session.cluster, session.bridge.Name, m.Phase(), session.guid(), m.Stats()})
+			all = append(all, Connection{session.cluster, session.bridge.Name, m.Phase(), session.guid(), session.unsupported.Load(), m.Stats()})
 		})
 	}
 	return all
@@ -70,16 +71,9 @@ func (s *Subscriber) Call(cluster, bridge, id string) (call events.CallView, hos
 	return call, hosts, there
 }
 
-// hostOf names the bridge that hosts a participant; empty where not known. In a call without other instances it is the roster's own.
+// hostOf names the bridge that hosts a participant; empty where not known.
 func (s *session) hostOf(c *events.Call, p *events.Participant) string {
-	switch {
-	case p.HostKnown && p.Host != "":
-		return (*s.names.Load())[strings.ToLower(p.Host)]
-	case p.HostKnown, c.DistributedInstances != nil && *c.DistributedInstances == 0:
-		return s.bridge.Name
-	default:
-		return ""
-	}
+	return events.HostOf(s.bridge.Name, *s.names.Load(), c, p)
 }
 
 // Calls gives the calls of one bridge that are going on, as copies; false where the bridge is not followed here.

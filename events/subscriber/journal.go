@@ -17,6 +17,7 @@ type journal struct {
 
 	mu       sync.Mutex
 	sequence uint64
+	last     uint64 // version given
 	rows     []storage.Event
 	stays    map[stayKey]*stay         // of who is there
 	over     []storage.ParticipantStay // of who has left, not yet handed over
@@ -27,7 +28,9 @@ type stayKey struct{ call, participant string }
 type stay struct {
 	row   storage.ParticipantStay
 	dirty bool
-	wrote time.Time
+	// call and who are as last told: which bridge hosts somebody may be named only later.
+	call *events.Call
+	who  *events.Participant
 }
 
 func newJournal(s *session) *journal { return &journal{session: s, stays: map[stayKey]*stay{}} }
@@ -74,7 +77,8 @@ func (j *journal) stay(c *events.Change) {
 		if c.Kind == events.CallChanged && (c.Element == "name" || c.Element == "callCorrelator") {
 			for key, s := range j.stays {
 				if key.call == c.Call.ID {
-					s.row.CallName, s.row.CallCorrelator, s.dirty = c.Call.Name, cdr.ParseID(c.Call.Correlator), true
+					s.call, s.dirty = c.Call, true
+					s.row.CallName, s.row.CallCorrelator = c.Call.Name, cdr.ParseID(c.Call.Correlator)
 				}
 			}
 		}
@@ -90,21 +94,39 @@ func (j *journal) stay(c *events.Change) {
 		s.row.AtSnapshot = bit(c.AtSnapshot)
 		j.stays[key] = s
 	}
-	p, at := c.Participant, s.row.AtSnapshot
+	p, before := c.Participant, s.row
+	s.call, s.who = c.Call, p
 	s.row = storage.ParticipantStay{
 		CMSCluster: j.session.cluster, CallBridge: j.session.bridge.Name, CallID: cdr.ParseID(c.Call.ID), CallCorrelator: cdr.ParseID(c.Call.Correlator),
 		ParticipantID: cdr.ParseID(p.ID), CallName: c.Call.Name, Name: p.Name, URI: p.URI, Direction: p.Direction, Client: string(events.ClientOf(p)),
-		Capture: string(events.CaptureOf(p)), HostBridge: j.session.hostOf(c.Call, p), Joined: p.Joined, AtSnapshot: at, Seen: p.Seen,
+		Capture: string(events.CaptureOf(p)), HostBridge: before.HostBridge, Joined: p.Joined, AtSnapshot: before.AtSnapshot, Seen: p.Seen,
 	}
+	j.place(s)
 	switch {
 	case c.Kind == events.ParticipantLeft:
 		left := c.At
 		s.row.Left, s.row.Reason = &left, c.Reason
-		s.row.Version = version(c.At)
+		s.row.Version = j.version()
 		j.over = append(j.over, s.row)
 		delete(j.stays, key)
-	case c.Kind == events.ParticipantJoined, c.Element == "name", c.Element == "uri", c.Element == "direction", c.Element == "canMove", c.Element == events.ElementHost:
+	case c.Kind == events.ParticipantJoined, c.Element == "name", c.Element == "uri", c.Element == "direction", c.Element == "canMove":
 		s.dirty = true
+	}
+}
+
+// place notes which bridge hosts the participant of a stay, once it is known.
+func (j *journal) place(s *stay) {
+	if host := j.session.hostOf(s.call, s.who); host != "" && host != s.row.HostBridge {
+		s.row.HostBridge, s.dirty = host, true
+	}
+}
+
+// named is told when the names of bridges have changed.
+func (j *journal) named() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.stays {
+		j.place(s)
 	}
 }
 
@@ -163,12 +185,11 @@ func (j *journal) flush(ctx context.Context) {
 	j.mu.Lock()
 	rows, stays := j.rows, j.over
 	j.rows, j.over = nil, nil
-	now := version(j.session.clock())
 	var open []*stay
 	for _, s := range j.stays {
 		if s.dirty {
 			row := s.row
-			row.Version = now
+			row.Version = j.version()
 			s.dirty = false
 			stays, open = append(stays, row), append(open, s)
 		}
@@ -208,8 +229,12 @@ func handOver[T any](ctx context.Context, j *journal, subject, table string, row
 	return nil
 }
 
-// version makes a later writing of a row win.
-func version(at time.Time) uint64 { return uint64(at.UnixMicro()) }
+// version makes a later writing of a row win: the time of writing in microseconds, and always higher than the one before. The time of a change would not do:
+// it is when a frame came, which may be before a row was written that knew nothing of it.
+func (j *journal) version() uint64 {
+	j.last = max(j.last+1, uint64(j.session.clock().UnixMicro()))
+	return j.last
+}
 
 func bit(on bool) uint8 {
 	if on {

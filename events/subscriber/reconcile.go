@@ -112,11 +112,15 @@ func (r *restReader) readCall(ctx context.Context, call string) error {
 	delete(r.doubts, call)
 	listed, err := r.rest.ListParticipants(ctx, call)
 	if err != nil {
-		r.doubtList = true
 		return err
 	}
 	r.read()
-	r.update(func(m *events.Machine) { m.ReconcileRoster(r.clock(), asked, call, listed[call]) })
+	people, there := listed[call]
+	if !there {
+		r.doubtList = true
+		return nil
+	}
+	r.update(func(m *events.Machine) { m.ReconcileRoster(r.clock(), asked, call, people) })
 	return nil
 }
 

@@ -29,6 +29,8 @@ type session struct {
 	// names are the configured names of the cluster's bridges by callBridge GUID, learnt anew each second.
 	names atomic.Pointer[map[string]string]
 
+	unsupported atomic.Bool // the last connection failed because the release has no events
+
 	mu      sync.Mutex
 	machine *events.Machine
 }
@@ -77,6 +79,7 @@ func (s *session) connections(ctx context.Context) {
 			return
 		}
 		reason := reasonOf(err)
+		s.unsupported.Store(reason == reasonUnsupported)
 		s.sub.metrics.failures.WithLabelValues(s.cluster, s.bridge.Name, reason).Inc()
 		if settled {
 			pause = cfg.BackoffMin
@@ -87,7 +90,11 @@ func (s *session) connections(ctx context.Context) {
 			wait = cfg.Unsupported + rand.N(cfg.Unsupported/10+1)
 		}
 		if reason != last || settled { // once, and not with every try
-			s.log.Warn("no events", "reason", reason, "error", err, "next_try", wait.Round(time.Millisecond))
+			level := slog.LevelWarn
+			if reason == reasonBusy { // it asks to be tried again
+				level = slog.LevelInfo
+			}
+			s.log.Log(ctx, level, "no events", "reason", reason, "error", err, "next_try", wait.Round(time.Millisecond))
 			s.tellFailure(reason, err)
 		}
 		last = reason
@@ -130,6 +137,7 @@ func (s *session) connection(ctx context.Context) (settled bool, err error) {
 // follow feeds the machine with what comes and sends what it asks for, until the connection ends.
 func (s *session) follow(ctx context.Context, socket *socket, settled *bool) error {
 	s.log.Debug("events connected")
+	s.unsupported.Store(false)
 	s.update(func(m *events.Machine) { m.Open(s.clock()) })
 	due := time.NewTimer(0)
 	defer due.Stop()

@@ -3,6 +3,7 @@ package subscriber
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -106,5 +107,7 @@ func (s *session) learnNames() {
 			names[id.String()] = b.Name
 		}
 	}
-	s.names.Store(&names)
+	if before := s.names.Swap(&names); before != nil && !maps.Equal(*before, names) {
+		s.journal.named()
+	}
 }

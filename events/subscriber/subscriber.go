@@ -80,7 +80,7 @@ type Publisher interface {
 // REST reads what events do not tell from one bridge; *poller.Client does. A list is complete, or there is an error.
 type REST interface {
 	ListCalls(ctx context.Context) ([]events.ListedCall, error)
-	// ListParticipants lists those of one call, or of all calls where call is empty, by call.
+	// ListParticipants lists those of one call, or of all calls where call is empty, by call. One call that is over is not in the answer.
 	ListParticipants(ctx context.Context, call string) (map[string][]events.ListedParticipant, error)
 	Close()
 }

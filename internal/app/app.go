@@ -37,6 +37,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
+	"github.com/bridgewatch/bridgewatch/internal/observer"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/engine"
@@ -89,7 +90,7 @@ type App struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	live     *collector.Live
-	observer *observer
+	observer *storedFacts
 	holdings *holdings
 	pools    []report.Pool
 
@@ -126,10 +127,10 @@ func New(o Options) (*App, error) {
 	if a.pools, err = pools(o.Config); err != nil {
 		return nil, err
 	}
-	a.observer = newObserver(a.live, time.Now)
+	a.observer = &storedFacts{observer.New(a.live, time.Now), newOpenFacts(), time.Now}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector.NewMetrics(a.live))
-	a.observer.follow(spaces{app: a})
+		newDisk(o.Config.DataDir), collector.NewMetrics(a.live))
+	a.observer.Follow(spaces{app: a})
 	if a.shared() { // nothing is ours before we have its lease
 		for _, c := range inv.Clusters {
 			for _, feed := range collector.Feeds() {
@@ -150,7 +151,7 @@ func New(o Options) (*App, error) {
 		a.receiver = receiver.New(cfg, receiver.Deps{Bus: a.bus, Log: o.Log, Registerer: a.registry})
 	}
 	a.beats = a.heartbeats()
-	a.observer.beats = a.beats
+	a.observer.Beats = a.beats
 	a.registry.MustRegister(a.beats)
 	return a, nil
 }
@@ -260,6 +261,7 @@ func (a *App) stages() []stage {
 	if a.has(Subscribe) && a.options.Config.Events.Enabled {
 		sources.components = append(sources.components, component{name: "events", run: a.runSubscribers})
 	}
+	sources.components = append(sources.components, component{name: "witnesses", run: a.runWitnesses})
 	return []stage{web, servers, stores, sources}
 }
 
@@ -294,7 +296,13 @@ func (a *App) runStore(ctx context.Context) error {
 		all = append(all, c.Name)
 	}
 	return a.leased(ctx, storeLease, func(ctx context.Context) error {
-		a.observer.forget() // another instance may have written meanwhile
+		a.observer.Forget() // another instance may have written meanwhile
+		calls, legs, recordings, err := storage.NewQueries(conn).OpenFacts(ctx, time.Now().Add(-openWindow))
+		if err != nil { // the witnesses do without the records; the writer has its own troubles with such a store
+			a.log.Warn("what is going on by the records is not known", "error", err)
+		} else {
+			a.observer.open.begin(calls, legs, recordings)
+		}
 		a.beats.Measure(heartbeat.StageStore, true)
 		defer a.beats.Measure(heartbeat.StageStore, false)
 		a.hold(ctx, Store, storeLease, all...)
@@ -359,7 +367,7 @@ func (a *App) runPollers(ctx context.Context) error {
 		return err
 	}
 	a.poller.Store(p)
-	a.observer.follow(spaces{a, p})
+	a.observer.Follow(spaces{a, p})
 	return a.shareClusters(ctx, Collect, func(ctx context.Context, cluster string) error {
 		var probing sync.WaitGroup
 		defer probing.Wait()
@@ -441,7 +449,7 @@ func toOurselves(address net.Addr) string {
 // runSyslog takes syslog lines until ctx ends.
 func (a *App) runSyslog(ctx context.Context) error {
 	cfg := syslog.DefaultConfig()
-	cfg.Listen = a.options.Config.Syslog.Listen
+	cfg.Listen, cfg.Quiet = a.options.Config.Syslog.Listen, a.options.Config.Faults.SyslogQuiet.Std()
 	s, err := syslog.New(cfg, syslog.Deps{Live: a.live, Publisher: a.bus, Memory: memory{a}, Logger: a.log, Registerer: a.registry})
 	if err != nil {
 		return err

@@ -78,6 +78,7 @@ func writerConfig(c config.Config) writer.Config {
 
 func pollerConfig(c config.Config) poller.Config {
 	out := poller.DefaultConfig()
+	out.ClockSkew, out.DatabaseBehind, out.LicenseAhead = c.Faults.ClockSkew.Std(), c.Faults.DatabaseBehind.Bytes(), c.Faults.LicenseAhead.Std()
 	if c.CDR.PublicURL == "" {
 		return out
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -29,6 +30,9 @@ import (
 // rolesVariable names the roles that such a process takes, separated by commas; empty: all.
 const rolesVariable = "BRIDGEWATCH_TEST_ROLES"
 
+// debugVariable makes serve log everything.
+const debugVariable = "BRIDGEWATCH_TEST_DEBUG"
+
 // serveVariable makes the test binary act as `bridgewatch serve` with the configuration it names.
 const serveVariable = "BRIDGEWATCH_TEST_SERVE"
 
@@ -42,6 +46,13 @@ func TestMain(m *testing.M) {
 	}
 	if dir := os.Getenv(brokerVariable); dir != "" {
 		if err := brokerForTest(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if text := os.Getenv(loadVariable); text != "" {
+		if err := loadForTest(text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -89,8 +100,12 @@ func serveForTest(path string) error {
 	for _, r := range strings.FieldsFunc(os.Getenv(rolesVariable), func(c rune) bool { return c == ',' }) {
 		roles = append(roles, Role(r))
 	}
+	level := slog.LevelWarn
+	if os.Getenv(debugVariable) != "" {
+		level = slog.LevelDebug
+	}
 	a, err := New(Options{Config: *c, Roles: roles, EngineCommand: []string{"/usr/bin/env", "BRIDGEWATCH_TEST_ENGINE_CHILD=1", self},
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))})
 	if err != nil {
 		return err
 	}
@@ -106,6 +121,8 @@ type deployment struct {
 	roles string
 	sim   *cmssim.Sim
 	cmd   *exec.Cmd
+	// log takes everything the process logs, debugging included; nil: its warnings go to the test's own.
+	log io.Writer
 }
 
 func newDeployment(t *testing.T, simulated cmssim.Config) *deployment {
@@ -175,6 +192,10 @@ func (d *deployment) serve() {
 	d.cmd = exec.Command(self)
 	d.cmd.Env = append(os.Environ(), serveVariable+"="+d.path, rolesVariable+"="+d.roles)
 	d.cmd.Stderr = os.Stderr
+	if d.log != nil {
+		d.cmd.Stderr = d.log
+		d.cmd.Env = append(d.cmd.Env, debugVariable+"=1")
+	}
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"time"
@@ -87,4 +88,12 @@ func WhatIf(ctx context.Context, c config.Config, pool report.Pool, ask report.W
 		return err
 	})
 	return made, err
+}
+
+// SealLicense writes a pool's report of [from, to) with its inputs to a file, sealed by a key.
+func SealLicense(ctx context.Context, c config.Config, pool report.Pool, from, to time.Time, key ed25519.PrivateKey, path string, log *slog.Logger) error {
+	return withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
+		_, err := report.MakePack(ctx, q, pool, from, to, time.Now(), explainedDays, key, path)
+		return err
+	})
 }

@@ -39,6 +39,7 @@ func clientTLS(c config.ClientTLS, asked bool) (*tls.Config, error) {
 // probeConfig trusts the authorities of the system, and those that the configuration trusts for bridges.
 func probeConfig(c config.Config) certs.Config {
 	out := certs.DefaultConfig()
+	out.Ahead = c.Faults.CertificateAhead.Std()
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool() // a machine without any

@@ -33,9 +33,9 @@ func troubles(cdrURL string) []trouble {
 		{40 * time.Second, 2, fault(func(f *cmssim.Faults) { f.TURNUnreachable = true })},
 		{50 * time.Second, 0, body((*cmssim.Bridge).Token, `<?xml version="1.0"?><records session="the rest was cut off by a proxy`)},
 		{60 * time.Second, 0, body(func(*cmssim.Bridge) string { return "a-token-of-nobody" }, "<records/>")},
-		{90 * time.Second, 2, fault(func(f *cmssim.Faults) { f.TURNUnreachable = false })},
 		{100 * time.Second, 1, fault(func(f *cmssim.Faults) { f.LostModules = 1 })},
-		{150 * time.Second, 1, fault(func(f *cmssim.Faults) { f.LostModules = 0 })},
+		{170 * time.Second, 1, fault(func(f *cmssim.Faults) { f.LostModules = 0 })},
+		{180 * time.Second, 2, fault(func(f *cmssim.Faults) { f.TURNUnreachable = false })}, // long enough for a look a minute
 	}
 }
 

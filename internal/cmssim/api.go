@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,16 +18,22 @@ import (
 
 // APIStats says how a bridge's API was used.
 type APIStats struct {
-	MaxInFlight  int            // most requests under way at once
-	Requests     map[string]int // by method and path, ids as {id}: "GET /system/status"
-	Users        map[string]int // by user name of accepted requests
+	MaxInFlight int            // most requests under way at once
+	AtMost      []string       // those requests: user, method and path
+	MaxUsers    int            // most users with requests under way at once, but for those whose client has gone away
+	Requests    map[string]int // by method and path, ids as {id}: "GET /system/status"
+	Users       map[string]int // by user name of accepted requests
+	// Turns is how often an accepted request came from another user than the one before it, and LastBy when each user asked last.
+	Turns        int
+	LastBy       map[string]time.Time
 	Unauthorized int
 	Writes       int // accepted requests other than GET, tokens for events aside
 }
 
 type apiStats struct {
 	mu       sync.Mutex
-	inFlight int
+	underWay map[*http.Request]string // by request its user
+	lastUser string
 	APIStats
 }
 
@@ -35,21 +42,36 @@ func (b *Bridge) APIStats() APIStats {
 	b.stats.mu.Lock()
 	defer b.stats.mu.Unlock()
 	s := b.stats.APIStats
-	s.Requests, s.Users = maps.Clone(s.Requests), maps.Clone(s.Users)
+	s.Requests, s.Users, s.LastBy = maps.Clone(s.Requests), maps.Clone(s.Users), maps.Clone(s.LastBy)
 	return s
 }
 
-func (s *apiStats) enter() {
+func (s *apiStats) enter(r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inFlight++
-	s.MaxInFlight = max(s.MaxInFlight, s.inFlight)
+	if s.underWay == nil {
+		s.underWay = make(map[*http.Request]string)
+	}
+	user, _, _ := r.BasicAuth()
+	s.underWay[r] = user
+	users := make(map[string]bool)
+	var all []string
+	for r, user := range s.underWay {
+		all = append(all, user+" "+r.Method+" "+r.URL.Path)
+		if r.Context().Err() == nil {
+			users[user] = true
+		}
+	}
+	s.MaxUsers = max(s.MaxUsers, len(users))
+	if len(all) > s.MaxInFlight {
+		s.MaxInFlight, s.AtMost = len(all), all
+	}
 }
 
-func (s *apiStats) leave() {
+func (s *apiStats) leave(r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inFlight--
+	delete(s.underWay, r)
 }
 
 // count books an authenticated request, or with no user one that was refused.
@@ -61,9 +83,14 @@ func (s *apiStats) count(method string, path []string, user string) {
 		return
 	}
 	if s.Requests == nil {
-		s.Requests, s.Users = make(map[string]int), make(map[string]int)
+		s.Requests, s.Users, s.LastBy = make(map[string]int), make(map[string]int), make(map[string]time.Time)
 	}
 	s.Users[user]++
+	s.LastBy[user] = time.Now()
+	if s.lastUser != "" && s.lastUser != user {
+		s.Turns++
+	}
+	s.lastUser = user
 	name := method + " "
 	for _, p := range path {
 		if _, err := story.ParseGUID(p); err == nil {
@@ -77,6 +104,10 @@ func (s *apiStats) count(method string, path []string, user string) {
 	}
 }
 
+func (b *Bridge) knows(user string) bool {
+	return user == b.Username || slices.Contains(b.cluster.sim.cfg.MoreUsers, user)
+}
+
 // handle is one request to the Web Admin port: API or events.
 func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/events/v1" {
@@ -87,8 +118,8 @@ func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 		b.handleScheduler(w)
 		return
 	}
-	b.stats.enter()
-	defer b.stats.leave()
+	b.stats.enter(r)
+	defer b.stats.leave(r)
 	w.Header().Set("Connection", "close")
 	f := b.faults.get()
 	if f.Hang && !b.outlast(r.Context(), func(f Faults) bool { return f.Hang && !b.stopped() }) {
@@ -102,7 +133,7 @@ func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	path := strings.FieldsFunc(strings.ToLower(r.URL.Path), func(c rune) bool { return c == '/' })
 	user, password, _ := r.BasicAuth()
-	if subtle.ConstantTimeCompare([]byte(user), []byte(b.Username))&subtle.ConstantTimeCompare([]byte(password), []byte(b.Password)) != 1 {
+	if !b.knows(user) || subtle.ConstantTimeCompare([]byte(password), []byte(b.Password)) != 1 {
 		b.stats.count(r.Method, path, "")
 		w.Header().Set("WWW-Authenticate", `Basic realm="acano"`)
 		w.WriteHeader(http.StatusUnauthorized)

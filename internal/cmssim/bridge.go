@@ -86,6 +86,14 @@ func (b *Bridge) AddReceiver(url string) error {
 	return nil
 }
 
+// RemoveReceivers empties the table of CDR receivers; what is queued for them is lost.
+func (b *Bridge) RemoveReceivers() {
+	ids, _ := b.feed.table()
+	for _, id := range ids {
+		b.feed.drop(id)
+	}
+}
+
 // Fault changes how the bridge misbehaves: edit gets its present faults.
 func (b *Bridge) Fault(edit func(*Faults)) {
 	f := b.faults.change(edit)

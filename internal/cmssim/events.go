@@ -42,12 +42,15 @@ type EventFaults struct {
 	SpeakersPerSecond int           // activeSpeaker changes a second and connection; 0: one
 	AckTimeout        time.Duration // silence follows when the oldest message is unacknowledged for so long; 10 s if zero
 	AckShrink         bool          // a shrunken set is followed by a subscriptionUpdate
+	Frozen            bool          // requests are acknowledged, and nothing else is sent
+	Mute              bool          // nothing is sent, not even acknowledgements
 }
 
 // EventStats says how a bridge's events interface was used.
 type EventStats struct {
 	Connections int   // ever
 	Open        int   // now
+	MostOpen    int   // most at once
 	Sent        int64 // messages, acknowledgements aside
 	Acked       int64 // acknowledged in order
 	BadAcks     int64 // acknowledgements out of order or of nothing
@@ -313,6 +316,7 @@ func (b *Bridge) handleEvents(w http.ResponseWriter, r *http.Request) {
 		b.events.open = make(map[*eventConn]bool)
 	}
 	b.events.open[c] = true
+	b.events.MostOpen = max(b.events.MostOpen, len(b.events.open))
 	b.events.mu.Unlock()
 	defer func() {
 		b.events.mu.Lock()
@@ -417,17 +421,23 @@ func (c *eventConn) write(done <-chan struct{}) {
 			return
 		}
 		f := c.b.faults.get().Events
+		if f.Mute {
+			continue
+		}
 		for _, in := range inbox {
 			status := cmp.Or(f.AckStatus, "success")
 			if c.raw(f, ackMessage(in.id, status)) != nil {
 				return
 			}
-			if in.subs != nil && status == "success" {
+			if in.subs != nil && status == "success" && !f.Frozen {
 				if err := c.subscribe(f, in.subs); err != nil && !errors.Is(err, errSilent) {
 					shut(c.ws)
 					return
 				}
 			}
+		}
+		if f.Frozen {
+			continue
 		}
 		if err := c.update(f); err != nil && !errors.Is(err, errSilent) {
 			shut(c.ws)
@@ -916,6 +926,10 @@ func (c *eventConn) chat(f EventFaults) error {
 			s.people[id] = p
 			if err := c.roster(f, s, object{{"participant", id.String()}, {"updateType", "update"}, {"activeSpeaker", now}}); err != nil {
 				return err
+			}
+			if told := c.b.cluster.sim.cfg.Spoke; told != nil {
+				name, _ := p.get("name")
+				told(Spoken{Bridge: c.b.Name, Call: s.call.String(), Participant: id.String(), Name: fmt.Sprint(name), Speaking: now, At: time.Now()})
 			}
 			break
 		}

@@ -72,6 +72,10 @@ func FaultKinds(release string) ([]FaultKind, error) {
 	}
 	for field, edit := range eventFaults {
 		add("Events."+field, "", func(f *Faults) { edit(&f.Events) }, func(f *Faults) { f.Events = EventFaults{} })
+		// Those that are about new connections show once there is one.
+		k := &kinds[len(kinds)-1]
+		raise := k.Raise
+		k.Raise = func(b *Bridge) error { defer b.DropEvents(); return raise(b) }
 	}
 	healthy := func(b *Bridge) error { return b.SetCertificate(time.Now().Add(certificateLife)) }
 	const day = 24 * time.Hour
@@ -107,4 +111,6 @@ var eventFaults = map[string]func(*EventFaults){
 	"SpeakersPerSecond": func(f *EventFaults) { f.SpeakersPerSecond = 20 },
 	"AckTimeout":        func(f *EventFaults) { f.AckTimeout = time.Second },
 	"AckShrink":         func(f *EventFaults) { f.AckShrink = true },
+	"Frozen":            func(f *EventFaults) { f.Frozen = true },
+	"Mute":              func(f *EventFaults) { f.Mute = true },
 }

@@ -56,6 +56,7 @@ type Config struct {
 	ListenHost         string
 	BasePort           int
 	Username, Password string        // bridgewatch, secret
+	MoreUsers          []string      // further accounts with the same password, so that APIStats.Turns can tell those who ask apart
 	ContentType        string        // of CDR bodies: text/xml
 	QueueRecords       int           // unsent records that a bridge keeps for one receiver: 50000
 	MaxBatch           int           // most records in one body: 500
@@ -66,7 +67,16 @@ type Config struct {
 	// SyslogTarget is the host:port that every bridge sends syslog to over TCP; none if empty.
 	SyslogTarget string
 	Syslog       SyslogStyle
-	Logger       *slog.Logger // discards
+	// Spoke, where set, is told of every activeSpeaker update right after it was written to a connection: for measurements.
+	Spoke  func(Spoken)
+	Logger *slog.Logger // discards
+}
+
+// Spoken is an activeSpeaker update that an events client was sent.
+type Spoken struct {
+	Bridge, Call, Participant, Name string
+	Speaking                        bool
+	At                              time.Time
 }
 
 func (c Config) withDefaults() Config {

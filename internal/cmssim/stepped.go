@@ -31,6 +31,7 @@ func NewStepped(cfg Config, post http.RoundTripper) (*Stepped, error) {
 		return nil, err
 	}
 	sim.clock.start, sim.clock.stepped, sim.clock.set = cfg.Start.UTC().Truncate(time.Second), true, true
+	sim.begun.Do(func() { close(sim.begin) })
 	s := &Stepped{Sim: sim, client: &http.Client{Transport: post}}
 	for _, c := range sim.clusters {
 		s.tales = append(s.tales, story.New(c.Cluster, sim.cfg.story(), c.state.now, 0))

@@ -3,6 +3,7 @@ package cmssim
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -79,6 +80,10 @@ func (b *Bridge) sendSyslog(ctx context.Context) {
 				continue
 			}
 			l.conn = conn
+			go func() { // nothing is said there; the end of it tells that the target is gone
+				_, _ = io.Copy(io.Discard, conn)
+				shut(conn)
+			}()
 		}
 		if err := l.turn(int64(b.cluster.sim.clock.offset())); err != nil {
 			shut(l.conn)

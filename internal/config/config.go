@@ -30,6 +30,8 @@ type Config struct {
 	Retention Retention `yaml:"retention"`
 	// How records become facts.
 	Facts Facts `yaml:"facts"`
+	// From when on something is a fault, that is, an alarm of our own.
+	Faults Faults `yaml:"faults"`
 	// License entitlements, shared by the clusters that name the pool. Without any, one pool `main` without entitlements is assumed.
 	LicensePools []LicensePool `yaml:"license_pools"`
 	// The Call Bridge clusters to watch. A lone Call Bridge is a cluster of one.
@@ -154,6 +156,20 @@ type Retention struct {
 	Events Duration `yaml:"events"`
 	// Bodies that could not be decoded.
 	Quarantine Duration `yaml:"quarantine"`
+}
+
+// Faults are the limits beyond which Bridgewatch raises alarms of its own. The alert rules have thresholds of theirs.
+type Faults struct {
+	// How far a bridge's clock may be off; at least 2s, as it is told in whole seconds.
+	ClockSkew Duration `yaml:"clock_skew"`
+	// How far a database node may be behind.
+	DatabaseBehind Size `yaml:"database_behind"`
+	// How far ahead the expiry of a licensed feature must be (3.0 and later). CMS keeps it 90 days ahead while all is well. 0: not watched.
+	LicenseAhead Duration `yaml:"license_ahead"`
+	// How long a certificate must still be valid.
+	CertificateAhead Duration `yaml:"certificate_ahead"`
+	// How long after its last syslog line a trouble that no line ends (ICE failures, web bridge links, database cluster) is over.
+	SyslogQuiet Duration `yaml:"syslog_quiet"`
 }
 
 // Facts says how records become facts.
@@ -330,6 +346,9 @@ func Default() Config {
 			Syslog: 90 * day, Events: 30 * day, Quarantine: 365 * day,
 		},
 		Facts: Facts{OrphanTimeout: day},
+		Faults: Faults{
+			ClockSkew: Duration(5 * time.Second), DatabaseBehind: 1e6, LicenseAhead: 80 * day, CertificateAhead: 21 * day, SyslogQuiet: Duration(15 * time.Minute),
+		},
 	}
 }
 

@@ -47,6 +47,10 @@ func (c *Config) validate(v *validator) {
 		v.between("retention."+kept.key, kept.time, day, 36500*day)
 	}
 	v.between("facts.orphan_timeout", c.Facts.OrphanTimeout, Duration(time.Minute), 365*day)
+	v.between("faults.clock_skew", c.Faults.ClockSkew, Duration(2*time.Second), day)
+	v.between("faults.license_ahead", c.Faults.LicenseAhead, 0, 90*day)
+	v.between("faults.certificate_ahead", c.Faults.CertificateAhead, 0, 3650*day)
+	v.between("faults.syslog_quiet", c.Faults.SyslogQuiet, Duration(time.Minute), 7*day)
 	if c.Events.Ceiling < 1 || c.Events.Ceiling > 100000 {
 		v.fail("events.ceiling", "must be between 1 and 100000, not %d", c.Events.Ceiling)
 	}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -29,6 +31,7 @@ type world struct {
 	folder string
 	db     *tsdb.DB
 	groups []*rules.Group
+	query  rules.QueryFunc
 }
 
 func newWorld(ctx context.Context) (*world, error) {
@@ -43,8 +46,9 @@ func newWorld(ctx context.Context) (*world, error) {
 	}
 	language := parser.NewParser(parser.Options{})
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: language})
+	query := rules.EngineQueryFunc(engine, db)
 	manager := rules.NewManager(&rules.ManagerOptions{
-		QueryFunc: rules.EngineQueryFunc(engine, db), NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
+		QueryFunc: query, NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
 		Context: ctx, Appendable: db, Queryable: db, Logger: quiet, Parser: language,
 	})
 	text, err := alerts.Rules(alerts.Options{})
@@ -59,7 +63,7 @@ func newWorld(ctx context.Context) (*world, error) {
 	if len(errs) > 0 {
 		return nil, errs[0]
 	}
-	w := &world{folder: folder, db: db}
+	w := &world{folder: folder, db: db, query: query}
 	for _, g := range loaded {
 		w.groups = append(w.groups, g)
 	}
@@ -79,6 +83,13 @@ func newWorld(ctx context.Context) (*world, error) {
 func (w *world) close() {
 	_ = w.db.Close()
 	_ = os.RemoveAll(w.folder)
+}
+
+// only leaves out the groups that an alert has no need of.
+func (w *world) only(alert string) {
+	w.groups = slices.DeleteFunc(w.groups, func(g *rules.Group) bool {
+		return g.Name() != "bridgewatch-thresholds" && !slices.ContainsFunc(g.Rules(), func(r rules.Rule) bool { return r.Name() == alert })
+	})
 }
 
 // sample is one value of one series.
@@ -120,6 +131,30 @@ func (w *world) firing() []string {
 		}
 	}
 	return names
+}
+
+var runbookQuery = regexp.MustCompile(`(?m)^curl -s --data-urlencode 'query=([^']*)' http://127\.0\.0\.1:9090/api/v1/query$`)
+
+// followRunbook runs the queries of an alert's runbook. Each must work, and one at least must find something while the fault is there; an alert for what is
+// absent is the exception.
+func (w *world) followRunbook(ctx context.Context, alert string, at time.Time) error {
+	text, err := alerts.Runbook(alert)
+	if err != nil {
+		return err
+	}
+	queries := runbookQuery.FindAllStringSubmatch(text, -1)
+	found := 0
+	for _, q := range queries {
+		answer, err := w.query(ctx, q[1], at)
+		if err != nil {
+			return fmt.Errorf("runbook: %s: %w", q[1], err)
+		}
+		found += len(answer)
+	}
+	if len(queries) > 0 && found == 0 {
+		return errors.New("runbook: no query finds anything while the fault is there")
+	}
+	return nil
 }
 
 // patience is how long after its fault an alert may take: its own "for", the longest range it reads, and two steps of the clock.

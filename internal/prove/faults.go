@@ -97,6 +97,7 @@ func loadCases(folder string) ([]fault, error) {
 type result struct {
 	promised, fired, resolved time.Duration
 	early                     bool
+	runbook                   error // of the queries of its runbook, run while the fault was there
 }
 
 const (
@@ -104,53 +105,83 @@ const (
 	patienceToHeal = 8 * 60 // minutes that an alert may take to resolve at least; else twice what it may take to fire
 )
 
-// play lives through quiet, fault and quiet again.
-func (f fault) play(ctx context.Context) (result, error) {
+// troupe plays one alert: minutes without its fault, minutes with it, minutes after it.
+type troupe interface {
+	// minute is what is scraped in the next minute; broken counts the minutes of the fault and is negative while there is none.
+	minute(ctx context.Context, broken int) ([]sample, error)
+	end()
+}
+
+// script plays the series of a unit test.
+type script struct {
+	fault
+	counters map[string]float64
+	quieted  int // minutes of the present quiet phase
+}
+
+func (s *script) minute(_ context.Context, broken int) ([]sample, error) {
+	list, minute := s.broken, broken
+	if broken < 0 {
+		list, minute = s.quiet, s.quieted
+		s.quieted++
+	}
+	samples := make([]sample, 0, len(list)+1)
+	for _, one := range list {
+		samples = append(samples, sample{one.labels, one.at(minute, s.counters)})
+	}
+	if !slices.ContainsFunc(list, func(s series) bool { return s.labels.Get("__name__") == "up" }) {
+		samples = append(samples, heartbeat(list)...)
+	}
+	return samples, nil
+}
+
+func (s *script) end() { s.quieted = 0 }
+
+// play lives through quiet, fault and quiet again. The alert may take as long as it promises and lead.
+func play(ctx context.Context, alert string, actors troupe, late, lead time.Duration) (result, error) {
 	r := result{fired: -1, resolved: -1}
 	w, err := newWorld(ctx)
 	if err != nil {
 		return r, err
 	}
 	defer w.close()
-	if r.promised, err = w.patience(f.alert); err != nil {
+	w.only(alert)
+	if r.promised, err = w.patience(alert); err != nil {
 		return r, err
 	}
-	counters := map[string]float64{}
+	r.promised += late
 	now := epoch
-	phase := func(list []series, minute int) []sample {
-		samples := make([]sample, 0, len(list)+1)
-		for _, s := range list {
-			samples = append(samples, sample{s.labels, s.at(minute, counters)})
+	tick := func(broken int) error {
+		samples, err := actors.minute(ctx, broken)
+		if err != nil {
+			return err
 		}
-		if !slices.ContainsFunc(list, func(s series) bool { return s.labels.Get("__name__") == "up" }) {
-			samples = append(samples, heartbeat(list)...)
-		}
-		return samples
+		now = now.Add(step)
+		return w.tick(ctx, now, samples)
 	}
-	for minute := range quietMinutes {
-		if err := w.tick(ctx, now, phase(f.quiet, minute)); err != nil {
+	for range quietMinutes {
+		if err := tick(-1); err != nil {
 			return r, err
 		}
-		r.early = r.early || slices.Contains(w.firing(), f.alert)
-		now = now.Add(step)
+		r.early = r.early || slices.Contains(w.firing(), alert)
 	}
-	begins := f.begins()
+	begins := int(lead / step)
 	for minute := range int((r.promised+30*time.Minute)/step) + begins {
-		if err := w.tick(ctx, now, phase(f.broken, minute)); err != nil {
+		if err := tick(minute); err != nil {
 			return r, err
 		}
-		now = now.Add(step)
-		if slices.Contains(w.firing(), f.alert) {
+		if slices.Contains(w.firing(), alert) {
 			r.fired = time.Duration(max(minute-begins, 0)) * step
+			r.runbook = w.followRunbook(ctx, alert, now)
 			break
 		}
 	}
+	actors.end()
 	for minute := range max(patienceToHeal, int(2*r.promised/step)) {
-		if err := w.tick(ctx, now, phase(f.quiet, minute)); err != nil {
+		if err := tick(-1); err != nil {
 			return r, err
 		}
-		now = now.Add(step)
-		if r.fired >= 0 && !slices.Contains(w.firing(), f.alert) {
+		if r.fired >= 0 && !slices.Contains(w.firing(), alert) {
 			r.resolved = time.Duration(minute) * step
 			break
 		}

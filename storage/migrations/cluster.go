@@ -14,6 +14,8 @@ import (
 // LocalSuffix ends the name of the table that holds the rows on each server of a cluster; the name without it is that of the table over all of them.
 const LocalSuffix = "_local"
 
+//go:generate go test .. -run TestClusterGolden -update
+
 // Cluster is where migrations go that are for several ClickHouse servers.
 type Cluster struct {
 	Name     string // as the servers' configuration has it, under remote_servers

@@ -86,23 +86,44 @@ func (s *sharedEngine) stop() {
 	}
 }
 
-// Engine gives the options of a fresh database on the embedded engine that the test binary shares. A missing library fails the test: run make engine.
-func Engine(t testing.TB) *clickhouse.Options {
+// serverVariable names a ClickHouse server that the tests use in the place of the embedded engine: clickhouse://user:pass@host:9000, or http://….
+const serverVariable = "BRIDGEWATCH_TEST_CLICKHOUSE_URL"
+
+// server gives the options of the server that the tests use, on a database.
+func server(t testing.TB) func(database string) *clickhouse.Options {
 	t.Helper()
+	if url := os.Getenv(serverVariable); url != "" {
+		return func(database string) *clickhouse.Options {
+			o, err := clickhouse.ParseDSN(url)
+			if err != nil {
+				t.Fatalf("%s: not an address such as clickhouse://user:pass@host:9000", serverVariable)
+			}
+			o.Auth.Database = database
+			return o
+		}
+	}
 	command := ChildCommand(t)
 	shared.once.Do(func() { shared.start(command) })
 	if shared.err != nil {
 		t.Fatalf("embedded engine: %v", shared.err)
 	}
+	return shared.engine.Options
+}
+
+// Engine gives the options of a fresh database on the embedded engine that the test binary shares, or on the server of BRIDGEWATCH_TEST_CLICKHOUSE_URL. A missing
+// library fails the test: run make engine.
+func Engine(t testing.TB) *clickhouse.Options {
+	t.Helper()
+	options := server(t)
 	name := "test_" + uuid.NewString()[:8]
-	admin := Open(t, shared.engine.Options("default"))
+	admin := Open(t, options("default"))
 	if err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
 		t.Fatalf("create database: %v", err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		conn, err := clickhouse.Open(shared.engine.Options("default"))
+		conn, err := clickhouse.Open(options("default"))
 		if err == nil {
 			err = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+name)
 			_ = conn.Close()
@@ -111,7 +132,7 @@ func Engine(t testing.TB) *clickhouse.Options {
 			t.Errorf("drop database: %v", err)
 		}
 	})
-	return shared.engine.Options(name)
+	return options(name)
 }
 
 // Open opens a connection that ends with the test.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -119,53 +120,55 @@ func meeting() []string {
 // TestAnyOrderAndRestart: single-record bodies in any order, some twice, with the writer stopped and started between them, give one set of facts.
 func TestAnyOrderAndRestart(t *testing.T) {
 	for seed := range uint64(4) {
-		store := storagetest.Store
-		if seed == 3 { // the same through Distributed tables
-			store = storagetest.ClusterStore
-		}
-		conn, b := store(t), storagetest.Bus(t)
-		parts := meeting()
-		order := rand.New(rand.NewPCG(seed, 1)).Perm(len(parts))
-		order = append(order, order[0], order[3]) // delivered again
-		stop := startWriter(t, b, conn, nil)
-		for i, n := range order {
-			if err := b.PublishBody(t.Context(), body(records(parts[n]))); err != nil {
-				t.Fatal(err)
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			store := storagetest.Store
+			if seed == 3 { // the same through Distributed tables
+				store = storagetest.ClusterStore
 			}
-			drain(t, b, bus.CDR)
-			if i%2 == 0 {
-				stop()
-				stop = startWriter(t, b, conn, nil)
+			conn, b := store(t), storagetest.Bus(t)
+			parts := meeting()
+			order := rand.New(rand.NewPCG(seed, 1)).Perm(len(parts))
+			order = append(order, order[0], order[3]) // delivered again
+			stop := startWriter(t, b, conn, nil)
+			for i, n := range order {
+				if err := b.PublishBody(t.Context(), body(records(parts[n]))); err != nil {
+					t.Fatal(err)
+				}
+				drain(t, b, bus.CDR)
+				if i%2 == 0 {
+					stop()
+					stop = startWriter(t, b, conn, nil)
+				}
 			}
-		}
-		const want = "1 call 2 legs 1 stream 9 records 2 duplicates 0 missing"
-		got := query[string](t, conn, `SELECT concat(toString((SELECT count() FROM calls)), ' call ', toString((SELECT count() FROM call_legs)), ' legs ',
-			toString((SELECT count() FROM streams)), ' stream ', toString(sum(records)), ' records ', toString(sum(duplicates)), ' duplicates ', toString(sum(missing)), ' missing') FROM cdr_sessions`)
-		if got != want {
-			t.Errorf("order %v: %s, want %s", order, got, want)
-		}
-		legs := query[string](t, conn, `SELECT arrayStringConcat(groupArray(concat(display_name, '/', toString(start), '/', toString(end), '/', end_how, '/', toString(call_id))), ' ')
-			FROM (SELECT * FROM call_legs ORDER BY start)`)
-		const wantLegs = "Kaja/2026-03-14 09:14:02.000/2026-03-14 10:30:00.000/record/0ab08610-9fc9-4da0-b50a-c8fc22006eae " +
-			"/2026-03-14 09:55:00.000/2026-03-14 10:20:00.000/record/0ab08610-9fc9-4da0-b50a-c8fc22006eae"
-		if legs != wantLegs {
-			t.Errorf("order %v: legs\n%s, want\n%s", order, legs, wantLegs)
-		}
-		if call := query[string](t, conn, "SELECT concat(name, ' ', toString(start), ' ', toString(duration_seconds), ' ', toString(streamed)) FROM calls"); call != "Hafen 2026-03-14 09:14:02.000 4558 true" {
-			t.Errorf("order %v: call %s", order, call)
-		}
-		q := storage.NewQueries(conn)
-		found, _, err := q.Calls(t.Context(), storage.CallFilter{Text: "kaja", Limit: 10})
-		if err != nil || len(found) != 1 || found[0].Name != "Hafen" {
-			t.Errorf("order %v: calls with Kaja: %v, %v", order, found, err)
-		}
-		met, _, err := q.Legs(t.Context(), storage.LegFilter{Text: "kaja", Limit: 10})
-		if err != nil || len(met) != 1 {
-			t.Errorf("order %v: legs of Kaja: %v, %v", order, met, err)
-		}
-		if complete, err := q.Completeness(t.Context(), storage.Period{}); err != nil || len(complete.Sources) != 1 || complete.Sources[0].Records != 9 {
-			t.Errorf("order %v: completeness %+v, %v", order, complete, err)
-		}
+			const want = "1 call 2 legs 1 stream 9 records 2 duplicates 0 missing"
+			got := query[string](t, conn, `SELECT concat(toString((SELECT count() FROM calls)), ' call ', toString((SELECT count() FROM call_legs)), ' legs ',
+				toString((SELECT count() FROM streams)), ' stream ', toString(sum(records)), ' records ', toString(sum(duplicates)), ' duplicates ', toString(sum(missing)), ' missing') FROM cdr_sessions`)
+			if got != want {
+				t.Errorf("order %v: %s, want %s", order, got, want)
+			}
+			legs := query[string](t, conn, `SELECT arrayStringConcat(groupArray(concat(display_name, '/', toString(start), '/', toString(end), '/', end_how, '/', toString(call_id))), ' ')
+				FROM (SELECT * FROM call_legs ORDER BY start)`)
+			const wantLegs = "Kaja/2026-03-14 09:14:02.000/2026-03-14 10:30:00.000/record/0ab08610-9fc9-4da0-b50a-c8fc22006eae " +
+				"/2026-03-14 09:55:00.000/2026-03-14 10:20:00.000/record/0ab08610-9fc9-4da0-b50a-c8fc22006eae"
+			if legs != wantLegs {
+				t.Errorf("order %v: legs\n%s, want\n%s", order, legs, wantLegs)
+			}
+			if call := query[string](t, conn, "SELECT concat(name, ' ', toString(start), ' ', toString(duration_seconds), ' ', toString(streamed)) FROM calls"); call != "Hafen 2026-03-14 09:14:02.000 4558 true" {
+				t.Errorf("order %v: call %s", order, call)
+			}
+			q := storage.NewQueries(conn)
+			found, _, err := q.Calls(t.Context(), storage.CallFilter{Text: "kaja", Limit: 10})
+			if err != nil || len(found) != 1 || found[0].Name != "Hafen" {
+				t.Errorf("order %v: calls with Kaja: %v, %v", order, found, err)
+			}
+			met, _, err := q.Legs(t.Context(), storage.LegFilter{Text: "kaja", Limit: 10})
+			if err != nil || len(met) != 1 {
+				t.Errorf("order %v: legs of Kaja: %v, %v", order, met, err)
+			}
+			if complete, err := q.Completeness(t.Context(), storage.Period{}); err != nil || len(complete.Sources) != 1 || complete.Sources[0].Records != 9 {
+				t.Errorf("order %v: completeness %+v, %v", order, complete, err)
+			}
+		})
 	}
 }
 

@@ -1,4 +1,4 @@
-package app
+package observer
 
 import (
 	"math"
@@ -14,7 +14,7 @@ func TestObserverCountsSetUpAndMix(t *testing.T) {
 	now := time.Date(2031, 4, 2, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1"}}}}}, clock)
-	o := newObserver(live, clock)
+	o := New(live, clock)
 	height := func(n int64) cdr.Media { return cdr.Media{Codec: "h264", Height: &n} }
 	audio := cdr.Media{Codec: "g711u"}
 	tell := func(kind cdr.Type, leg cdr.LegDetail, at time.Time, isNew, replayed bool) {
@@ -68,7 +68,7 @@ func TestPhoneNumbers(t *testing.T) {
 func TestLegMinutes(t *testing.T) {
 	now := time.Date(2026, 8, 3, 9, 0, 0, 0, time.UTC)
 	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1"}}}}}, func() time.Time { return now })
-	o := newObserver(live, func() time.Time { return now })
+	o := New(live, func() time.Time { return now })
 	for _, leg := range []cdr.LegDetail{
 		{DurationSeconds: new(int64(100))},
 		{DurationSeconds: new(int64(200)), Alarms: []cdr.Alarm{{Type: "packetLoss", DurationPercent: new(float32(25))}, {Type: "excessiveJitter", DurationPercent: new(float32(10))}}},
