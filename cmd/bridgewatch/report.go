@@ -17,6 +17,7 @@ import (
 // reportCmd groups the reports.
 type reportCmd struct {
 	License reportLicenseCmd `cmd:"" help:"License true-up: use against entitlement, day by day."`
+	Usage   reportUsageCmd   `cmd:"" help:"Meetings: top spaces and hosts, busiest hours, no-shows, clients."`
 }
 
 // reportLicenseCmd writes the true-up report of one pool.
