@@ -66,3 +66,10 @@ type reportUsageCmd struct{ scopeFlags }
 func (r reportUsageCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
 	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.UsageReport(ctx, c, s, log) })
 }
+
+// reportCapacityCmd writes the report of load against limits.
+type reportCapacityCmd struct{ scopeFlags }
+
+func (r reportCapacityCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
+	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.CapacityReport(ctx, c, s, log) })
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bridgewatch/bridgewatch/collector/capacity"
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/storage"
@@ -57,4 +58,51 @@ func UsageReport(ctx context.Context, c config.Config, s storage.Scope, log *slo
 		return err
 	})
 	return made, err
+}
+
+// CapacityReport makes the report of load against limits.
+func CapacityReport(ctx context.Context, c config.Config, s storage.Scope, log *slog.Logger) (made report.Capacity, err error) {
+	equipment, err := equipment(c)
+	if err != nil {
+		return made, err
+	}
+	err = withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
+		made, err = report.MakeCapacity(ctx, q, s, equipment)
+		return err
+	})
+	return made, err
+}
+
+// equipment is the bridges and the slots of recorders and streamers of a configuration. Where the size of one device is not known, the slots of its cluster are not.
+func equipment(c config.Config) (report.Equipment, error) {
+	inv, err := inventory(c)
+	if err != nil {
+		return report.Equipment{}, err
+	}
+	e := report.Equipment{Slots: map[string]report.Slots{}}
+	for _, cluster := range inv.Clusters {
+		for _, b := range cluster.Bridges {
+			e.Bridges = append(e.Bridges, storage.BridgeOf{Cluster: cluster.Name, Bridge: b.Name})
+		}
+		e.Slots[cluster.Name] = report.Slots{Recordings: slots(cluster.Recorders), Streams: slots(cluster.Streamers)}
+	}
+	return e, nil
+}
+
+// slots of some devices together; nil where there is none, or one's size is not known.
+func slots[T interface {
+	Slots() (capacity.Slots, error)
+}](devices []T) *int64 {
+	var sum int64
+	for _, d := range devices {
+		s, err := d.Slots()
+		if err != nil {
+			return nil
+		}
+		sum += s.Count
+	}
+	if len(devices) == 0 {
+		return nil
+	}
+	return &sum
 }
