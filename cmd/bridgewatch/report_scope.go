@@ -73,3 +73,10 @@ type reportCapacityCmd struct{ scopeFlags }
 func (r reportCapacityCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
 	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.CapacityReport(ctx, c, s, log) })
 }
+
+// reportQualityCmd writes the report of media quality.
+type reportQualityCmd struct{ scopeFlags }
+
+func (r reportQualityCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
+	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.QualityReport(ctx, c, s, log) })
+}

@@ -60,6 +60,15 @@ func UsageReport(ctx context.Context, c config.Config, s storage.Scope, log *slo
 	return made, err
 }
 
+// QualityReport makes the report of media quality.
+func QualityReport(ctx context.Context, c config.Config, s storage.Scope, log *slog.Logger) (made report.Quality, err error) {
+	err = withQueries(ctx, c, log, func(ctx context.Context, q *storage.Queries) error {
+		made, err = report.MakeQuality(ctx, q, s)
+		return err
+	})
+	return made, err
+}
+
 // CapacityReport makes the report of load against limits.
 func CapacityReport(ctx context.Context, c config.Config, s storage.Scope, log *slog.Logger) (made report.Capacity, err error) {
 	equipment, err := equipment(c)
