@@ -86,11 +86,11 @@ func (q *Queries) WorstMeetings(ctx context.Context, s Scope, limit int) ([]BadM
 	rows, err := selectRows[BadMeeting](c.within(ctx), q, fmt.Sprintf(`
 SELECT any(c.cms_cluster) AS cms_cluster, if(c.call_correlator = toUUID('00000000-0000-0000-0000-000000000000'), c.id, c.call_correlator) AS meeting, argMin(c.name, (c.start, c.id)) AS name,
 	argMin(c.owner_name, (c.start, c.id)) AS owner_name, min(c.start) AS start, arraySort(groupUniqArray(c.call_bridge)) AS call_bridges,
-	sum(l.legs) AS legs, sum(l.judged) AS judged, sum(l.alarmed) AS alarmed, sum(l.seconds) AS seconds, sum(l.bad_seconds) AS bad_seconds
+	sum(l.legs) AS legs, sum(l.told) AS judged, sum(l.alarmed) AS alarmed, sum(l.seconds) AS seconds, sum(l.bad_seconds) AS bad_seconds
 FROM (SELECT * FROM calls WHERE %[1]s AND start >= {from:DateTime64(3, 'UTC')} - %[2]s AND start < {to:DateTime64(3, 'UTC')} + INTERVAL 1 DAY) AS c
-INNER JOIN (SELECT call_id, count() AS legs, countIf(judged) AS judged, countIf(judged AND notEmpty(kinds)) AS alarmed, sum(life) AS seconds, sum(bad_life) AS bad_seconds FROM %[3]s GROUP BY call_id) AS l ON l.call_id = c.id
+INNER JOIN (SELECT call_id, count() AS legs, countIf(judged) AS told, countIf(judged AND notEmpty(kinds)) AS alarmed, sum(life) AS seconds, sum(bad_life) AS bad_seconds FROM %[3]s GROUP BY call_id) AS l ON l.call_id = c.id
 GROUP BY meeting HAVING alarmed > 0
-ORDER BY bad_seconds DESC, alarmed DESC, start, meeting LIMIT %[4]d SETTINGS prefer_column_name_to_alias = 1`, c.clauses[0], longestMeeting, qualitySQL(c.clauses[0]), limit))
+ORDER BY bad_seconds DESC, alarmed DESC, start, meeting LIMIT %[4]d`, c.clauses[0], longestMeeting, qualitySQL(c.clauses[0]), limit))
 	if err != nil {
 		return nil, fmt.Errorf("query meetings by media quality: %w", err)
 	}
