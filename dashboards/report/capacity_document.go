@@ -29,15 +29,17 @@ func (r Capacity) coverage() string {
 	if len(r.Bridges) == 0 {
 		return "no bridge is known"
 	}
+	least := slices.MinFunc(r.Bridges, func(a, b BridgeCapacity) int { return cmp.Compare(a.Coverage, b.Coverage) })
+	return fmt.Sprintf("%s of the period is known of %d bridges; least of %s: %s", percent(r.share()), len(r.Bridges), line(least.Bridge), percent(least.Coverage))
+}
+
+// share of the period that is known of the bridges on average.
+func (r Capacity) share() float64 {
 	var sum float64
-	least := r.Bridges[0]
 	for _, b := range r.Bridges {
 		sum += b.Coverage
-		if b.Coverage < least.Coverage {
-			least = b
-		}
 	}
-	return fmt.Sprintf("%s of the period is known of %d bridges; least of %s: %s", percent(sum/float64(len(r.Bridges))), len(r.Bridges), line(least.Bridge), percent(least.Coverage))
+	return sum / float64(max(1, len(r.Bridges)))
 }
 
 func percent(ratio float64) string { return number(math.Round(1000*ratio)/10) + " %" }
@@ -109,6 +111,10 @@ func (r Capacity) verdict() (State, string) {
 		state = cmp.Or(map[State]State{Good: Warning}[state], state)
 	} else {
 		text += " Had the busiest bridge died, the others would have held the load at all times known."
+	}
+	if share := r.share(); share < fullCoverage {
+		text += fmt.Sprintf(" Polls tell of %s of the period only.", percent(share))
+		state = cmp.Or(map[State]State{Good: Warning}[state], state)
 	}
 	return state, text
 }
