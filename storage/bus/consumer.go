@@ -60,14 +60,14 @@ func (c *Consumer) Batch(ctx context.Context, limit, maxBytes int, linger time.D
 		if len(got) == asked {
 			continue
 		}
-		if lingered || ctx.Err() != nil {
+		if lingered {
 			break
 		}
 		lingered = true
 		timer := time.NewTimer(linger)
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
+		case <-ctx.Done(): // what is there by now comes with it
 			timer.Stop()
 		}
 	}
