@@ -28,7 +28,6 @@ func fill(t *testing.T, b *bus.Bus) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	for _, m := range take(t, c, 7) {
 		if err := m.DoubleAck(t.Context()); err != nil {
 			t.Fatal(err)
@@ -103,7 +102,6 @@ func TestSnapshotRestored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	take(t, c, 33)
 }
 
@@ -114,7 +112,6 @@ func TestPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	publish := func() {
 		t.Helper()
 		if err := b.PublishBody(t.Context(), body("cb1", "x")); err != nil {
