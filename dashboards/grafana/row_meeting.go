@@ -37,6 +37,6 @@ LIMIT 500`)).OverrideByName("Time", wide(90, unit("time:HH:mm:ss")...)).Override
 FROM `+legs+`
 ORDER BY start
 LIMIT 500`)).OverrideByName("Start", wide(160, unit("dateTimeAsIso")...)).OverrideByName("Duration", wide(100, unit("dtdurations")...)).OverrideByName("Name", wide(190, words()...)).OverrideByName("Address", words()).OverrideByName("Call Bridge", wide(110)).
-			OverrideByName("Client", wide(150)).OverrideByName("Audio", wide(70)).OverrideByName("Picture", wide(100)).OverrideByName("End reason", wide(160)).OverrideByName("Alarms", wide(170))},
+			OverrideByName("Client", wide(150)).OverrideByName("Audio", wide(70)).OverrideByName("Picture", wide(100)).OverrideByName("End reason", wide(185)).OverrideByName("Alarms", wide(150))},
 	}}
 }
