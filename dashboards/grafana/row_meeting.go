@@ -29,14 +29,14 @@ FROM (
     UNION ALL SELECT assumeNotNull(end), 'stream ends', call_bridge FROM bridgewatch.streams WHERE call_id IN (SELECT id FROM `+calls+`) AND end IS NOT NULL
 )
 ORDER BY "Time"
-LIMIT 500`)).OverrideByName("Time", wide(90, unit("time:HH:mm:ss")...)).OverrideByName("What", wide(190))},
+LIMIT 500`)).OverrideByName("Time", wide(90, unit("time:HH:mm:ss")...)).OverrideByName("What", wide(190)).OverrideByName("Who", words())},
 		{24, 10, list("Call legs", "All call legs of the meeting. Picture: the largest received. Alarms: what the media suffered from.",
 			sqlTable(`SELECT start AS "Start", duration_seconds AS "Duration", if(display_name = '', '(no name)', display_name) AS "Name", remote_party AS "Address", call_bridge AS "Call Bridge",
     trim(concat(type, ' ', sub_type)) AS "Client", rx_audio_codec AS "Audio", if(rx_video_height IS NULL, '', concat(toString(rx_video_width), 'x', toString(rx_video_height))) AS "Picture",
     end_reason AS "End reason", arrayStringConcat(alarms.type, ', ') AS "Alarms"
 FROM `+legs+`
 ORDER BY start
-LIMIT 500`)).OverrideByName("Start", wide(160, unit("dateTimeAsIso")...)).OverrideByName("Duration", wide(100, unit("dtdurations")...)).OverrideByName("Name", wide(190)).OverrideByName("Call Bridge", wide(110)).
-			OverrideByName("Client", wide(150)).OverrideByName("Audio", wide(70)).OverrideByName("Picture", wide(100)).OverrideByName("End reason", wide(160)).OverrideByName("Alarms", wide(170))},
+LIMIT 500`)).OverrideByName("Start", wide(160, unit("dateTimeAsIso")...)).OverrideByName("Duration", wide(100, unit("dtdurations")...)).OverrideByName("Name", wide(190, words()...)).OverrideByName("Address", words()).OverrideByName("Call Bridge", wide(110)).
+			OverrideByName("Client", wide(150)).OverrideByName("Audio", wide(70)).OverrideByName("Picture", wide(100)).OverrideByName("End reason", wide(185)).OverrideByName("Alarms", wide(150))},
 	}}
 }
