@@ -28,8 +28,8 @@ func (r Quality) Document() Document {
 		shareTable("Totals", "All legs", "Legs", "", totals, ""), r.daysTable(),
 		shareTable("Bridges", "By Call Bridge", "Call Bridge", "", r.Bridges, "(not known)"),
 		shareTable("Clients", "By kind of client", "Client", "webapp: the web app and older Meeting Apps.", r.Clients, "(not known)"),
-		shareTable("Audio codecs", "By audio codec, as received", "Codec", "", r.AudioCodecs, "(none)"),
-		shareTable("Video codecs", "By video codec, as received", "Codec", "", r.VideoCodecs, "(none)"),
+		shareTable("Audio codecs", "By audio codec, as received", "Codec", "", r.AudioCodecs, "(none told)"),
+		shareTable("Video codecs", "By video codec, as received", "Codec", "", r.VideoCodecs, "(none told)"),
 		shareTable("Networks", "By network of the far end", "Network", "Where the far address is an IP address: /24, or /48 of IPv6. Behind an Expressway or a firewall it is theirs.", r.Networks, "(not an IP address)"),
 		r.meetingsTable(),
 		completenessTable("Runs of call detail records that never came, of these clusters' Call Bridges, within the period.", r.known.sessions), methodTable(d.Notes),
@@ -63,7 +63,10 @@ func (r Quality) verdict() (State, string) {
 	if silent := t.Legs - t.Judged; silent > 0 {
 		text += fmt.Sprintf(" %d more legs cannot be judged.", silent)
 	}
-	return qualityState(t.GoodRatio), text
+	if state := qualityState(t.GoodRatio); state != Good {
+		return state, text
+	}
+	return r.state(), text
 }
 
 func (r Quality) figures() []Figure {
