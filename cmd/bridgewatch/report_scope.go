@@ -61,22 +61,42 @@ func (f scopeFlags) write(std streams, make func(config.Config, storage.Scope) (
 }
 
 // reportUsageCmd writes the report of meetings.
-type reportUsageCmd struct{ scopeFlags }
+type reportUsageCmd struct {
+	scopeFlags
+	Pseudonymize bool `help:"Put numbers in the place of names of people, spaces and meetings, the same throughout the report."`
+}
 
 func (r reportUsageCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
-	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.UsageReport(ctx, c, s, log) })
+	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) {
+		made, err := app.UsageReport(ctx, c, s, log)
+		if r.Pseudonymize {
+			made.Pseudonymize()
+		}
+		return made, err
+	})
 }
 
 // reportCapacityCmd writes the report of load against limits.
 type reportCapacityCmd struct{ scopeFlags }
 
 func (r reportCapacityCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
-	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.CapacityReport(ctx, c, s, log) })
+	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) {
+		return app.CapacityReport(ctx, c, s, log)
+	})
 }
 
 // reportQualityCmd writes the report of media quality.
-type reportQualityCmd struct{ scopeFlags }
+type reportQualityCmd struct {
+	scopeFlags
+	Pseudonymize bool `help:"Put numbers in the place of names of people and meetings, the same throughout the report."`
+}
 
 func (r reportQualityCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
-	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) { return app.QualityReport(ctx, c, s, log) })
+	return r.write(std, func(c config.Config, s storage.Scope) (scopedReport, error) {
+		made, err := app.QualityReport(ctx, c, s, log)
+		if r.Pseudonymize {
+			made.Pseudonymize()
+		}
+		return made, err
+	})
 }

@@ -48,7 +48,7 @@ type QualityShare struct {
 type QualityDay struct {
 	Day      licensing.Day `json:"day"`
 	Complete bool          `json:"complete"`
-	*QualityShare
+	Quality  *QualityShare `json:"quality"`
 }
 
 // How many networks and meetings a report names.
@@ -96,7 +96,7 @@ func MakeQuality(ctx context.Context, q *storage.Queries, s storage.Scope) (Qual
 		if known {
 			share := days[d]
 			share.Key = string(d)
-			row.QualityShare, r.Totals = &share, &all
+			row.Quality, r.Totals = &share, &all
 		}
 		r.Days = append(r.Days, row)
 	}
@@ -132,10 +132,10 @@ func (r Quality) WriteCSV(w io.Writer) error {
 		}
 		for _, d := range r.Days {
 			err := error(nil)
-			if d.QualityShare == nil {
+			if d.Quality == nil {
 				err = line("day", string(d.Day), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, d.Complete)
 			} else {
-				err = share("day", d.QualityShare, d.Complete)
+				err = share("day", d.Quality, d.Complete)
 			}
 			if err != nil {
 				return err

@@ -28,8 +28,8 @@ func (r Quality) Document() Document {
 		shareTable("Totals", "All legs", "Legs", "", totals, ""), r.daysTable(),
 		shareTable("Bridges", "By Call Bridge", "Call Bridge", "", r.Bridges, "(not known)"),
 		shareTable("Clients", "By kind of client", "Client", "webapp: the web app and older Meeting Apps.", r.Clients, "(not known)"),
-		shareTable("Audio codecs", "By audio codec, as received", "Codec", "", r.AudioCodecs, "(none)"),
-		shareTable("Video codecs", "By video codec, as received", "Codec", "", r.VideoCodecs, "(none)"),
+		shareTable("Audio codecs", "By audio codec, as received", "Codec", "", r.AudioCodecs, "(none told)"),
+		shareTable("Video codecs", "By video codec, as received", "Codec", "", r.VideoCodecs, "(none told)"),
 		shareTable("Networks", "By network of the far end", "Network", "Where the far address is an IP address: /24, or /48 of IPv6. Behind an Expressway or a firewall it is theirs.", r.Networks, "(not an IP address)"),
 		r.meetingsTable(),
 		completenessTable("Runs of call detail records that never came, of these clusters' Call Bridges, within the period.", r.known.sessions), methodTable(d.Notes),
@@ -63,7 +63,10 @@ func (r Quality) verdict() (State, string) {
 	if silent := t.Legs - t.Judged; silent > 0 {
 		text += fmt.Sprintf(" %d more legs cannot be judged.", silent)
 	}
-	return qualityState(t.GoodRatio), text
+	if state := qualityState(t.GoodRatio); state != Good {
+		return state, text
+	}
+	return r.state(), text
 }
 
 func (r Quality) figures() []Figure {
@@ -89,9 +92,9 @@ func (r Quality) ratioChart() Chart {
 	c := Chart{Title: "Good meeting minutes, day by day", Unit: "percent of the minutes of people's legs", BarName: "good", BadName: "below 90 %", WarningName: "below 95 %, or not complete", LineName: "objective"}
 	for _, d := range r.Days {
 		b := Bar{Label: string(d.Day), State: Unknown, Line: new(100 * goodQuality)}
-		if d.QualityShare != nil && d.GoodRatio != nil {
-			v := round(100 * *d.GoodRatio)
-			b.Value, b.State = &v, qualityState(d.GoodRatio)
+		if d.Quality != nil && d.Quality.GoodRatio != nil {
+			v := round(100 * *d.Quality.GoodRatio)
+			b.Value, b.State = &v, qualityState(d.Quality.GoodRatio)
 			if b.State == Good && !d.Complete {
 				b.State = Warning
 			}
@@ -105,8 +108,8 @@ func (r Quality) alarmChart() Chart {
 	c := Chart{Title: "Legs with an alarm, day by day", Unit: "call legs", BarName: "with an alarm", DotName: "with packet loss"}
 	for _, d := range r.Days {
 		b := Bar{Label: string(d.Day), State: Unknown}
-		if d.QualityShare != nil {
-			b.Value, b.Dot, b.State = float(&d.Alarmed), float(&d.PacketLoss), complete(true, d.Complete)
+		if d.Quality != nil {
+			b.Value, b.Dot, b.State = float(&d.Quality.Alarmed), float(&d.Quality.PacketLoss), complete(true, d.Complete)
 		}
 		c.Bars = append(c.Bars, b)
 	}
@@ -136,8 +139,8 @@ func (r Quality) daysTable() Table {
 	return Table{Name: "Days", Title: "Day by day", Note: "Legs count on the day they began. Empty: not known.", Columns: append([]Column{{"Day", 1.4, false}, {"Complete", 1, false}}, shareColumns...), Rows: func(row func(...any) error) error {
 		for _, d := range r.Days {
 			cells := []any{string(d.Day), d.Complete}
-			if d.QualityShare != nil {
-				cells = append(cells, qualityCells(*d.QualityShare)...)
+			if d.Quality != nil {
+				cells = append(cells, qualityCells(*d.Quality)...)
 			} else {
 				cells = append(cells, make([]any, len(shareColumns))...)
 			}

@@ -68,8 +68,8 @@ func TestQuality(t *testing.T) {
 	}
 	// Monday: 6 legs, 4 judged; 60 + 40 + 20 + 30 = 150 minutes, 15 + 40 + 20 = 75 bad. Tuesday: 60 minutes, 1 bad.
 	check("all", []string{": 8 6 5 3 2 1 1 210 134 0.6381"}, texts([]report.QualityShare{*r.Totals}))
-	check("days", []string{"2026-11-02: 6 4 3 2 1 1 1 150 75 0.5", "2026-11-03: 2 2 2 1 1 0 0 60 59 0.9833"}, texts([]report.QualityShare{*r.Days[0].QualityShare, *r.Days[1].QualityShare}))
-	if d := r.Days[2]; d.QualityShare != nil || d.Complete {
+	check("days", []string{"2026-11-02: 6 4 3 2 1 1 1 150 75 0.5", "2026-11-03: 2 2 2 1 1 0 0 60 59 0.9833"}, texts([]report.QualityShare{*r.Days[0].Quality, *r.Days[1].Quality}))
+	if d := r.Days[2]; d.Quality != nil || d.Complete {
 		t.Errorf("a day of which nothing is known: %+v", d)
 	}
 	check("bridges", []string{"cb2: 2 2 2 1 0 1 1 60 0 0", "cb1: 6 4 3 2 2 0 0 150 134 0.8933"}, texts(r.Bridges))

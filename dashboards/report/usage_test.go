@@ -238,6 +238,22 @@ func TestUsage(t *testing.T) {
 	}
 	everyFormat(t, "usage", r.Document(), r.WriteJSON, r.WriteCSV)
 
+	// Under pseudonyms no name or id is left, and who has most still comes first.
+	space := r.Spaces[0].ID
+	r.Pseudonymize()
+	var out bytes.Buffer
+	if err := r.WriteJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"Olga", "Paul", "Board", "Waiting", space, alone.CallCorrelator.String(), alone.SpaceID.String()} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%q is left under pseudonyms", secret)
+		}
+	}
+	if got, want := r.Spaces[0].OwnerName, r.Hosts[0].Name; got == "" || got != want {
+		t.Errorf("Olga is %q and %q", got, want)
+	}
+
 	// Before the first record nothing is known, which is not zero.
 	scope.From, scope.To = f.at("2026-10-20 00:00"), f.at("2026-10-22 00:00")
 	if r, err = report.MakeUsage(t.Context(), storage.NewQueries(conn), scope); err != nil {
