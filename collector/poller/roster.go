@@ -29,6 +29,17 @@ func (l *Lanes) Join(c *Client) {
 	c.turn = turn
 }
 
+// Alone runs do while no other request to the bridge is under way. Its error is that of do, or the context's.
+func (c *Client) Alone(ctx context.Context, do func() error) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+		return do()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // ListCalls lists the calls of the bridge, all of them or none.
 func (c *Client) ListCalls(ctx context.Context) ([]events.ListedCall, error) {
 	type call struct {

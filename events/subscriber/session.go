@@ -119,7 +119,16 @@ func (s *session) tellFailure(reason string, err error) {
 
 // connection opens a connection and follows it to its end. It reports whether everything was settled on it.
 func (s *session) connection(ctx context.Context) (settled bool, err error) {
-	token, err := s.dialer.token(ctx)
+	var token string
+	ask := func() (err error) {
+		token, err = s.dialer.token(ctx)
+		return err
+	}
+	if s.rest != nil {
+		err = s.rest.Alone(ctx, ask)
+	} else {
+		err = ask()
+	}
 	if err != nil {
 		return false, err
 	}

@@ -82,6 +82,8 @@ type REST interface {
 	ListCalls(ctx context.Context) ([]events.ListedCall, error)
 	// ListParticipants lists those of one call, or of all calls where call is empty, by call. One call that is over is not in the answer.
 	ListParticipants(ctx context.Context, call string) (map[string][]events.ListedParticipant, error)
+	// Alone runs do while no other request to the bridge is under way, for the request for a token.
+	Alone(ctx context.Context, do func() error) error
 	Close()
 }
 
