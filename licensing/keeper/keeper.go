@@ -20,7 +20,7 @@ import (
 type Config struct {
 	// Clusters with the readings of their pools.
 	Clusters map[string]licensing.Readings
-	// Every is the pause between two rounds; a round that took long is followed by ten times its length.
+	// Every is the pause between two rounds; a round that took long is followed by ten times its length, but no more than two minutes.
 	Every time.Duration
 }
 
@@ -59,7 +59,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		} else if err == nil && k.deps.Kept != nil {
 			k.deps.Kept(ctx)
 		}
-		timer := time.NewTimer(max(k.cfg.Every, 10*time.Since(began)))
+		timer := time.NewTimer(max(k.cfg.Every, min(10*time.Since(began), longestPause)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -68,6 +68,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// longestPause keeps the present from growing old where a round takes long.
+const longestPause = 2 * time.Minute
 
 // visible is how long after its time of writing, at the latest, a row is taken to be found by queries.
 const visible = 2 * time.Minute
