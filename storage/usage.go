@@ -54,7 +54,7 @@ FROM (
 ) AS c
 LEFT JOIN (
 	SELECT call, groupUniqArray(2)(person) AS who, countIf(here >= {from:DateTime64(3, 'UTC')} AND here < {to:DateTime64(3, 'UTC')}) AS joins,
-		sum(greatest(0, ifNull(dateDiff('millisecond', greatest(here, {from:DateTime64(3, 'UTC')}), least(until, {to:DateTime64(3, 'UTC')})), 0))) / 1000 AS seconds,
+		sumIf(greatest(0, dateDiff('millisecond', greatest(assumeNotNull(here), {from:DateTime64(3, 'UTC')}), least(until, {to:DateTime64(3, 'UTC')}))), here IS NOT NULL) / 1000 AS seconds,
 		sum(dateDiff('millisecond', joined, until)) / 1000 AS waited
 	FROM (
 		SELECT call, if(remote_party = '' AND display_name = '', cityHash64(id), cityHash64(remote_party, display_name)) AS person, ifNull(l.joined, l.start) AS joined,
@@ -156,7 +156,7 @@ func (q *Queries) PeopleUse(ctx context.Context, s Scope) ([]QuarterUse, error) 
 		Partial float64   `ch:"partial"`
 		Peak    int64     `ch:"peak"`
 		PeakAt  time.Time `ch:"peak_at"`
-		Joins   int64     `ch:"joins"`
+		Joins   uint64    `ch:"joins"`
 	}](c.within(ctx), q, fmt.Sprintf(`
 SELECT client, intDiv(toUnixTimestamp64Milli(t), 900000) AS quarter, sum(step) AS net, sum(step * (900000 * (quarter + 1) - toUnixTimestamp64Milli(t))) / 1000 AS partial,
 	max(level) AS peak, argMin(t, (-level, t)) AS peak_at, sum(entered) AS joins
@@ -185,7 +185,7 @@ GROUP BY client, quarter ORDER BY client, quarter`, c.clauses[0], longestMeeting
 				i++
 				cut := float64(r.Net) * (at.Add(quarter * time.Second).Sub(ends)).Seconds() // beyond the end of the period
 				u.PersonSeconds += r.Partial - cut
-				u.Joins = uint64(r.Joins) //nolint:gosec // a count
+				u.Joins = r.Joins
 				if r.Peak > u.Peak {
 					u.Peak, u.PeakAt = r.Peak, r.PeakAt
 				}

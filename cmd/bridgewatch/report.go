@@ -16,7 +16,10 @@ import (
 
 // reportCmd groups the reports.
 type reportCmd struct {
-	License reportLicenseCmd `cmd:"" help:"License true-up: use against entitlement, day by day."`
+	License  reportLicenseCmd  `cmd:"" help:"License true-up: use against entitlement, day by day."`
+	Usage    reportUsageCmd    `cmd:"" help:"Meetings: top spaces and hosts, busiest hours, no-shows, clients."`
+	Capacity reportCapacityCmd `cmd:"" help:"Load against limits by bridge and day, fail-over headroom, recorder and streamer slots."`
+	Quality  reportQualityCmd  `cmd:"" help:"Media quality: alarms and good minutes by day, bridge, codec, client and network; the worst meetings."`
 }
 
 // reportLicenseCmd writes the true-up report of one pool.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -47,6 +48,8 @@ type Chart struct {
 	Bars        []Bar
 	// BarName, LineName and DotName stand in the legend; the line and the dots are left out where their name is empty.
 	BarName, LineName, DotName string
+	// BadName and WarningName say what these colours mean: over and not complete where they are empty.
+	BadName, WarningName string
 	// Axis is what the labels are, Day where it is empty; a label stands at each Every-th bar, or at about ten where it is 0.
 	Axis  string
 	Every int
@@ -65,7 +68,7 @@ func (c Chart) marks() []mark {
 		has[b.State] = true
 	}
 	list := []mark{{Good, c.BarName}}
-	for _, m := range []mark{{Bad, "over"}, {Warning, "not complete"}, {Unknown, "cannot be judged"}} {
+	for _, m := range []mark{{Bad, cmp.Or(c.BadName, "over")}, {Warning, cmp.Or(c.WarningName, "not complete")}, {Unknown, "cannot be judged"}} {
 		if has[m.state] {
 			list = append(list, m)
 		}

@@ -68,3 +68,39 @@ func (e *Explanation) pseudonymize(p *pseudonyms) {
 		m.CallCorrelator = *p.id(&m.CallCorrelator)
 	}
 }
+
+// Pseudonymize puts numbers in the place of the names of people, spaces and meetings.
+func (r *Usage) Pseudonymize() {
+	p := newPseudonyms()
+	text := func(id string) string {
+		if id == "" {
+			return ""
+		}
+		return uuid.NewSHA1(p.space, []byte(id)).String()
+	}
+	for i := range r.Spaces {
+		s := &r.Spaces[i]
+		s.ID, s.Name, s.OwnerName = text(s.ID), p.name("Space", s.Name), p.name("Owner", s.OwnerName)
+	}
+	for i := range r.Hosts {
+		h := &r.Hosts[i]
+		name := p.name("Owner", h.Name)
+		h.ID, h.Name, h.OwnerName = name, name, name
+	}
+	for i := range r.NoShows {
+		n := &r.NoShows[i]
+		n.Name, n.Host, n.CallCorrelator = p.name("Space", n.Name), p.name("Owner", n.Host), *p.id(&n.CallCorrelator)
+		if n.SpaceID != nil {
+			n.SpaceID = new(uuid.NewSHA1(p.space, []byte(n.SpaceID.String()))) // as in Spaces
+		}
+	}
+}
+
+// Pseudonymize puts numbers in the place of the names of people and meetings. Networks stay: they are of sites.
+func (r *Quality) Pseudonymize() {
+	p := newPseudonyms()
+	for i := range r.Meetings {
+		m := &r.Meetings[i]
+		m.Name, m.Host, m.CallCorrelator = p.name("Meeting", m.Name), p.name("Owner", m.Host), *p.id(&m.CallCorrelator)
+	}
+}

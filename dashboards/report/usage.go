@@ -133,7 +133,9 @@ func MakeUsage(ctx context.Context, q *storage.Queries, s storage.Scope) (Usage,
 			share.Name, share.OwnerName = m.Key, m.Key
 			r.Hosts = append(r.Hosts, share)
 		case "call_type":
-			r.CallTypes = append(r.CallTypes, usageShare(m, m.Key))
+			share := usageShare(m, m.Key)
+			share.Name, share.OwnerName = "", "" // any meeting's
+			r.CallTypes = append(r.CallTypes, share)
 		}
 	}
 	r.people(s, quarters, begun)
@@ -290,9 +292,6 @@ func (r Usage) WriteCSV(w io.Writer) error {
 			list []UsageShare
 		}{{"space", r.Spaces}, {"host", r.Hosts}, {"call_type", r.CallTypes}} {
 			for _, u := range group.list {
-				if group.of == "call_type" {
-					u.Name, u.OwnerName = "", ""
-				}
 				if err := line(group.of, u.ID, u.Name, u.OwnerName, u.Meetings, u.Joins, u.ParticipantMinutes, nil, nil, nil, u.Judged, u.NoShows, nil); err != nil {
 					return err
 				}

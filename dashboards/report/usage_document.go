@@ -108,9 +108,9 @@ func (r Usage) dayChart() Chart {
 }
 
 func (r Usage) peakChart() Chart {
-	c := Chart{Title: "Most people at once, and meetings begun, day by day", Unit: "people; meetings", BarName: "people at once", DotName: "meetings"}
+	c := Chart{Title: "Most people at once, day by day", Unit: "people in calls", BarName: "people"}
 	for _, d := range r.Days {
-		c.Bars = append(c.Bars, Bar{Label: string(d.Day), Value: float(d.PeakParticipants), Dot: float(d.Meetings), State: complete(d.Meetings != nil, d.Complete)})
+		c.Bars = append(c.Bars, Bar{Label: string(d.Day), Value: float(d.PeakParticipants), State: complete(d.Meetings != nil, d.Complete)})
 	}
 	return c
 }
