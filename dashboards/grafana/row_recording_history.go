@@ -17,14 +17,14 @@ LEFT JOIN (
 ) AS c ON c.id = r.call_id
 ORDER BY r.start
 LIMIT 200`)).OverrideByName("Start", wide(170, unit("dateTimeAsIso")...)).OverrideByName("What", wide(90)).OverrideByName("Meeting", words()).OverrideByName("Call Bridge", wide(120)).NoValue("none")},
-		{12, 10, list("Ended", "Recordings and streams that began in the time range and ended, the latest first. One without a record of its end is marked.",
+		{12, 10, list("Ended", "Recordings and streams that ended in the time range, the latest first. One without a record of its end is marked.",
 			sqlTable(`SELECT r.start AS "Start", r.duration_seconds AS "Duration", what AS "What", c.name AS "Meeting", arrayMap(host -> if(match(host, '^[\\d\\[]'), host, extract(host, '^[^.:/]*')), [replaceRegexpOne(r.device, '^(\\w+://|[^@]*@)', '')])[1] AS "Device", if(r.end_how = 'record', '', r.end_how) AS "Ended by"
 FROM (
-    SELECT start, duration_seconds, 'recording' AS what, if(recorder_uri = '', recorder_url, recorder_uri) AS device, end_how, call_id FROM bridgewatch.recordings WHERE $__timeFilter(start) AND end IS NOT NULL AND `+ours+`
+    SELECT start, duration_seconds, 'recording' AS what, if(recorder_uri = '', recorder_url, recorder_uri) AS device, end_how, call_id FROM bridgewatch.recordings WHERE start >= $__fromTime - INTERVAL 1 DAY AND $__timeFilter(end) AND `+ours+`
     UNION ALL
-    SELECT start, duration_seconds, 'stream', if(streamer_uri = '', streamer_url, streamer_uri), end_how, call_id FROM bridgewatch.streams WHERE $__timeFilter(start) AND end IS NOT NULL AND `+ours+`
+    SELECT start, duration_seconds, 'stream', if(streamer_uri = '', streamer_url, streamer_uri), end_how, call_id FROM bridgewatch.streams WHERE start >= $__fromTime - INTERVAL 1 DAY AND $__timeFilter(end) AND `+ours+`
 ) AS r
-LEFT JOIN (SELECT id, name FROM bridgewatch.calls WHERE start >= $__fromTime - INTERVAL 1 DAY AND start <= $__toTime) AS c ON c.id = r.call_id
+LEFT JOIN (SELECT id, name FROM bridgewatch.calls WHERE start >= $__fromTime - INTERVAL 2 DAY AND start <= $__toTime) AS c ON c.id = r.call_id
 ORDER BY r.start DESC
 LIMIT 200`)).OverrideByName("Start", wide(160, unit("dateTimeAsIso")...)).OverrideByName("Duration", wide(100, unit("dtdurations")...)).OverrideByName("What", wide(80)).OverrideByName("Meeting", words()).OverrideByName("Device", wide(120)).OverrideByName("Ended by", wide(100))},
 	}}
