@@ -273,6 +273,9 @@ func (m *measurement) run(length time.Duration, pid int) {
 				_, early = processorTime(pid)
 			}
 		case s := <-m.spoken:
+			if time.Since(s.At) > 100*time.Millisecond {
+				continue // it waited for us, not for the program
+			}
 			if d, seen := m.seen(s); seen {
 				took = append(took, d)
 			} else {
