@@ -99,6 +99,18 @@ bench-collector: build ## 24 bridges polled by a collector alone: processor, mem
 check-packaging: ## compose file, Dockerfile, provisioning, unit and samples against their schemas and tools
 	cd packaging/verify && $(GO) test -count=1 ./...
 
+.PHONY: prove-events
+prove-events: engine ## events: fifty sequences of faults, a thousand reconnects, the three witnesses, a minute of fuzzing (twenty minutes)
+	$(GO) test ./events -run xxx -fuzz FuzzReceive -fuzztime 60s -fuzzminimizetime 1s
+	BRIDGEWATCH_EVENTS_ROUNDS=50 $(GO) test ./events/subscriber -count=1 -timeout 30m -run TestAnySequence
+	BRIDGEWATCH_EVENTS_ROUNDS=1000 $(GO) test ./events/subscriber -count=1 -timeout 30m -run TestReconnects -v
+	BRIDGEWATCH_EVENTS_ROUNDS=1 $(GO) test ./internal/app -count=1 -timeout 30m -run TestWitnesses -v
+
+EVENTS_TIME ?= 10m
+.PHONY: bench-events
+bench-events: engine ## 24 bridges, 21,000 participants, 2,000 updates a second, at 40 and at 400 meetings a bridge (half an hour)
+	BRIDGEWATCH_EVENTS_BENCH=$(EVENTS_TIME) $(GO) test ./internal/app -count=1 -timeout 60m -run TestEventsLoad -v
+
 .PHONY: e2e-external
 e2e-external: engine ## slim instances on external servers: killed ten times under load; three NATS servers lost one by one (twelve minutes)
 	BRIDGEWATCH_E2E_ROUNDS=10 $(GO) test ./internal/app -count=1 -timeout 40m -run 'TestInstanceKilled|TestBrokersLost' -v
@@ -110,3 +122,8 @@ upgrade-test: engine ## from the previous tag (UPGRADE_FROM=COMMIT for another) 
 .PHONY: bench-clusters
 bench-clusters: build ## 1 to 100 simulated clusters of 8 bridges polled by one collector: series, memory, processor (twelve minutes)
 	./scripts/bench-clusters.sh
+
+LICENSE_MEETINGS ?= 12000000
+.PHONY: bench-license
+bench-license: engine ## a year of license use of the largest cluster: report, explanation, what-if (ten minutes)
+	BRIDGEWATCH_LICENSE_MEETINGS=$(LICENSE_MEETINGS) $(GO) test ./dashboards/report -count=1 -timeout 60m -run TestLicenseScale -v

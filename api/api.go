@@ -1,8 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +25,8 @@ type Store interface {
 	Meetings(ctx context.Context, f storage.MeetingFilter) ([]storage.MeetingSummary, *storage.Cursor, error)
 	Meeting(ctx context.Context, correlator uuid.UUID) (storage.Meeting, bool, error)
 	Completeness(ctx context.Context, p storage.Period) (storage.Completeness, error)
+	BridgesNow(ctx context.Context) ([]storage.BridgeNow, error)
+	Alarms(ctx context.Context, f storage.AlarmFilter) ([]storage.AlarmInterval, *storage.Cursor, error)
 	// LicenseUse and Explain answer for a pool.
 	LicenseUse(ctx context.Context, p storage.LicensePeriod, step time.Duration) ([]licensing.StepPeaks, error)
 	LicenseSnapshots(ctx context.Context, clusters []string, p storage.Period) ([]licensing.Snapshot, error)
@@ -92,6 +97,19 @@ type meetingsParams struct {
 	After string    `query:"after" description:"Cursor: next of the page before"`
 }
 
+type alarmsParams struct {
+	From    time.Time `query:"from" description:"Faults that still held at this time; seven days before to (or now) when left out"`
+	To      time.Time `query:"to" description:"Faults that began before this time"`
+	Active  bool      `query:"active" description:"Only faults that hold now; replaces from and to"`
+	Bridge  string    `query:"bridge" description:"Name of the Call Bridge"`
+	Cluster string    `query:"cluster" description:"Name of the cluster"`
+	Type    string    `query:"type" description:"Type of the alarm, such as turnServerUnavailable"`
+	Limit   int       `query:"limit" description:"Most items, up to 1000; 100 when left out"`
+	After   string    `query:"after" description:"Cursor: next of the page before"`
+}
+
+type noParams struct{}
+
 type idParams struct {
 	ID uuid.UUID `path:"id" format:"uuid" description:"GUID"`
 }
@@ -131,8 +149,16 @@ func (s *Server) routes() []route {
 			case q.Active && !q.At.IsZero():
 				return nil, badRequest("parameters %q and %q exclude each other", "active", "at")
 			case q.Active:
-				f.Period, period = storage.Period{}, storage.Period{}
-				items, next, err = activeCalls(ctx, store, s.deps.Live, f)
+				// How complete the records of all time are says nothing of now, and would cost the answer most of its time.
+				f.Period = storage.Period{}
+				if items, next, err = activeCalls(ctx, store, s.deps.Live, f); err != nil {
+					return nil, err
+				}
+				answer := list[callItem]{Items: items}
+				if next != nil {
+					answer.Next = next.String()
+				}
+				return answer, nil
 			case !q.At.IsZero():
 				f.Period, period = storage.Period{}, storage.Period{}
 				items, next, err = callsAt(ctx, store, f)
@@ -203,12 +229,49 @@ func (s *Server) routes() []route {
 				}
 				return meeting, err
 			}},
+		{"/bridges", "Call Bridges as they were last seen", noParams{}, list[storage.BridgeNow]{}, func(ctx context.Context, store Store, _ any) (any, error) {
+			bridges, err := store.BridgesNow(ctx)
+			return list[storage.BridgeNow]{Items: s.withConfigured(bridges)}, err
+		}},
+		{"/alarms", "Faults as intervals, newest first: alarms of CMS and what Bridgewatch found itself", alarmsParams{}, list[storage.AlarmInterval]{}, func(ctx context.Context, store Store, p any) (any, error) {
+			q := p.(*alarmsParams)
+			after, limit, err := pageOf(q.After, q.Limit)
+			if err != nil {
+				return nil, err
+			}
+			period, err := s.periodOf(q.From, q.To)
+			if err != nil {
+				return nil, err
+			}
+			if q.Active {
+				period = storage.Period{}
+			}
+			alarms, next, err := store.Alarms(ctx, storage.AlarmFilter{Period: period, Active: q.Active, Bridge: q.Bridge, Cluster: q.Cluster, Type: q.Type, After: after, Limit: limit})
+			answer := list[storage.AlarmInterval]{Items: alarms}
+			if next != nil {
+				answer.Next = next.String()
+			}
+			return answer, err
+		}},
 		{"/completeness", "How complete the call detail records of each bridge and session are", periodParams{}, storage.Completeness{},
 			func(ctx context.Context, store Store, p any) (any, error) {
 				q := p.(*periodParams)
 				return store.Completeness(ctx, storage.Period{From: q.From, To: q.To})
 			}},
 	}...)
+}
+
+// withConfigured adds the configured bridges of which nothing is known.
+func (s *Server) withConfigured(bridges []storage.BridgeNow) []storage.BridgeNow {
+	for _, c := range s.deps.Bridges {
+		if !slices.ContainsFunc(bridges, func(b storage.BridgeNow) bool { return b.Cluster == c.Cluster && b.Bridge == c.Bridge }) {
+			bridges = append(bridges, storage.BridgeNow{Cluster: c.Cluster, Bridge: c.Bridge, Alarms: []string{}})
+		}
+	}
+	slices.SortFunc(bridges, func(a, b storage.BridgeNow) int {
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Bridge, b.Bridge))
+	})
+	return bridges
 }
 
 // maxLegsOfCall is above CMS's limit of 2,600 participants a conference by a wide margin.

@@ -38,12 +38,17 @@ type Deps struct {
 	Runbooks http.Handler
 	// Readiness says what is not ready, an empty slice when all is, and what this instance holds.
 	Readiness func() (missing []string, holds map[string][]string)
+	// Bridges are the configured bridges, which are listed even where nothing is known of them.
+	Bridges []BridgeName
 	// Pools are the license pools that can be asked about.
 	Pools []report.Pool
 	// Listener is an open listener to serve on, for a caller that needs the port before Run; nil opens Config.Listen.
 	Listener net.Listener
 	Log      *slog.Logger
 }
+
+// BridgeName is a bridge by its names in the configuration.
+type BridgeName struct{ Cluster, Bridge string }
 
 // Server is the listener for people and Prometheus.
 type Server struct {

@@ -360,3 +360,21 @@ func TestBehindWithoutAnyRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestEventCallsKeepWhatPollsTell: calls of the events do not hide what only polls know.
+func TestEventCallsKeepWhatPollsTell(t *testing.T) {
+	at := time.Date(2026, 8, 3, 9, 0, 0, 0, time.UTC)
+	l := NewLive(Inventory{Clusters: []Cluster{{Name: "emea", Bridges: []Bridge{{Name: "cb1"}}}}}, func() time.Time { return at })
+	polled := CallSummary{Total: 2, Correlators: []string{"a", "b"}, ParticipantsLocal: ptr(int64(7)), LargestMeeting: ptr(int64(5)), LargestLocal: ptr(int64(4)),
+		RecordingMeetings: []string{}, StreamingMeetings: []string{}, UnrecordedMeetings: []string{"a"}}
+	l.Update("emea", "cb1", func(s *BridgeState) { s.Calls = Sample[CallSummary]{polled, at, at.Add(time.Minute)} })
+	l.SetEventCalls("emea", "cb1", CallSummary{Total: 1, Correlators: []string{"a"}, RecordingMeetings: []string{}, StreamingMeetings: []string{}}, time.Minute)
+	bridges := l.Snapshot().Bridges
+	got := bridges[0].Calls.Value
+	if got.Total != 1 || got.ParticipantsLocal != polled.ParticipantsLocal || got.LargestMeeting != polled.LargestMeeting || got.LargestLocal != polled.LargestLocal {
+		t.Errorf("calls with events: %+v", got)
+	}
+	if n, known := Unrecorded(bridges); n != 1 || !known {
+		t.Errorf("unrecorded meetings: %d, known: %v", n, known)
+	}
+}

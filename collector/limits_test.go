@@ -204,3 +204,23 @@ func TestParticipantsAgainstTheirLimits(t *testing.T) {
 		}
 	}
 }
+
+// By hand: 40 legs carry 30000 load units, 750 each; 8 of them are links, 6000.
+func TestCostOfDistributionLinks(t *testing.T) {
+	h := newHall(t, func(*Cluster) {})
+	set := func(legs, links int64) {
+		h.update("cb1", func(s *BridgeState, at, until time.Time) {
+			s.Load = Sample[Load]{Load{ptr(int64(30000))}, at, until}
+			s.Status = Sample[Status]{Status{CallLegsActive: &legs}, at, until}
+			s.SyslogStats = Sample[SyslogStats]{SyslogStats{DistributionLegs: &links}, at, until}
+		})
+	}
+	for _, c := range []struct{ legs, links, want int64 }{{40, 8, 6000}, {40, 0, 0}, {4, 8, 30000}} {
+		set(c.legs, c.links)
+		if got := find(t, h.reg, "cms_call_bridge_distribution_load", "emea", "cb1"); got != float64(c.want) {
+			t.Errorf("%d links of %d legs cost %v, want %d", c.links, c.legs, got, c.want)
+		}
+	}
+	set(0, 0)
+	h.gone(t, "cms_call_bridge_distribution_load")
+}

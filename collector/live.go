@@ -679,7 +679,9 @@ func (e *bridgeEntry) snapshot(now time.Time, inv Bridge) BridgeSnapshot {
 	s.PolledCalls = s.Calls
 	if e.held[Polls] && !s.EventCalls.At.IsZero() { // who polls the bridge tells of its calls
 		s.Calls = s.EventCalls
-		s.Calls.Value.ParticipantsLocal, s.Calls.Value.LargestMeeting = s.PolledCalls.Value.ParticipantsLocal, s.PolledCalls.Value.LargestMeeting
+		polled := s.PolledCalls.Value
+		s.Calls.Value.ParticipantsLocal, s.Calls.Value.LargestMeeting, s.Calls.Value.LargestLocal = polled.ParticipantsLocal, polled.LargestMeeting, polled.LargestLocal
+		s.Calls.Value.UnrecordedMeetings = polled.UnrecordedMeetings
 	}
 	var configured int64
 	if limit := s.Config.Value.LoadLimit; limit != nil {

@@ -58,6 +58,7 @@ func Families() []Family {
 		{"cms_call_leg_mix", Gauge, with("quality"), "Call legs that ended within the last hour, by best video quality of either direction (callLegEnd rxVideo, txVideo); audio where there was none."},
 		{"cms_call_bridge_media_bytes_per_second", Gauge, with("media", "direction"), "Media rate in bytes per second (status/audioBitRate..., videoBitRate..., bit/s on the wire); rx is received by the server."},
 		{"cms_call_bridge_distribution_legs", Gauge, bridge, "Distribution links to other bridges now (syslog STATS sip.peer)."},
+		{"cms_call_bridge_distribution_load", Gauge, bridge, "Load units that the links to other bridges take, were each of them as heavy as the bridge's average leg (load / callLegsActive); derived."},
 		{"cms_call_bridge_call_legs_per_second", Gauge, bridge, "Call legs set up per second (syslog STATS callLegsPS)."},
 		{"cms_call_leg_starts_total", Counter, with("client"), "Call legs set up (callLegStart), by kind of client; links between bridges are not counted."},
 		{"cms_call_setup_peak_per_second", Gauge, cluster("client"), "Most calls set up over the cluster in any one second of the last five minutes (times of callLegStart), by kind of client: sip (all but the web app) or webapp."},
@@ -307,6 +308,11 @@ func (e *exposition) bridge(b BridgeSnapshot) {
 	}
 	if !b.SyslogStats.At.IsZero() {
 		e.optional("cms_call_bridge_distribution_legs", b.SyslogStats.Value.DistributionLegs, c, n)
+		links, legs, load := b.SyslogStats.Value.DistributionLegs, b.Status.Value.CallLegsActive, b.Load.Value.MediaProcessingLoad
+		if links != nil && legs != nil && load != nil && *legs > 0 {
+			// STATS is some minutes older than the rest: there may have been more links than there are legs now.
+			e.add("cms_call_bridge_distribution_load", float64(*load)*min(float64(*links)/float64(*legs), 1), c, n)
+		}
 		if v := b.SyslogStats.Value.LegsPerSecond; v != nil {
 			e.add("cms_call_bridge_call_legs_per_second", *v, c, n)
 		}

@@ -307,13 +307,19 @@ func (m *Machine) sweep(now time.Time) {
 			}
 			continue
 		}
+		// What began while we follow holds nothing up: on a busy bridge something always does.
 		sub := m.subs[r.rosterSub]
-		if sub == nil || sub.state != stateActive || r.settled {
-			unsettled = unsettled || sub != nil && !sub.overdue && !r.settled
+		switch {
+		case r.settled:
 			continue
-		}
-		if !settled(sub) {
-			unsettled = true
+		case sub == nil:
+			unsettled = unsettled || !r.fresh && !m.dirty.IsZero()
+			continue
+		case sub.state != stateActive:
+			unsettled = unsettled || !r.fresh && !sub.overdue
+			continue
+		case !settled(sub):
+			unsettled = unsettled || !r.fresh
 			continue
 		}
 		r.settled = true
@@ -325,7 +331,7 @@ func (m *Machine) sweep(now time.Time) {
 	}
 	switch {
 	case m.phase != Settling:
-	case unsettled || !m.dirty.IsZero():
+	case unsettled:
 		m.checkAt(now.Add(m.cfg.Settle / 4))
 	default:
 		m.phase = Live

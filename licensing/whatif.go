@@ -11,7 +11,6 @@ import (
 // History is a pool's use of shared licenses at every instant at which something changed, and what owners without a PMP license would have spared it with one.
 // It answers questions about other assignments and entitlements exactly, as often as need be.
 type History struct {
-	zone *time.Location
 	days []Day
 	// Of the points: their times (Unix milliseconds), the use in sixths from each on, and the index of the first point of each day.
 	times  []int64
@@ -50,16 +49,29 @@ type HistoryInterval struct {
 // NewHistory makes a history over [from, to): levels is called for with every instant at which use changes, in order, and the use from it on; of are the intervals of all
 // owners without a PMP license, in any order. A period of a year of the largest cluster has some 16 million points of 12 bytes.
 func NewHistory(from, to time.Time, zone *time.Location, r Readings, levels func(point func(at time.Time, sixths int64)) error, of []HistoryInterval) (*History, error) {
-	h := &History{zone: zone, days: Days(from, to, zone)}
-	h.add(from, 0)
-	err := levels(func(at time.Time, sixths int64) { h.add(at, sixths) })
+	h := &History{days: Days(from, to, zone)}
+	starts := make([]int64, len(h.days)) // every day begins with a point, so that what it begins with is one of its levels
+	for i, d := range h.days {
+		starts[i] = max(d.Start(zone).UnixMilli(), from.UnixMilli())
+	}
+	day, now := 0, int32(0)
+	add := func(ms int64, sixths int32) {
+		for ; day < len(starts) && starts[day] <= ms; day++ {
+			h.begins = append(h.begins, len(h.times))
+			if starts[day] < ms {
+				h.times, h.sixths = append(h.times, starts[day]), append(h.sixths, now)
+			}
+		}
+		h.times, h.sixths = append(h.times, ms), append(h.sixths, sixths)
+		now = sixths
+	}
+	err := levels(func(at time.Time, sixths int64) { add(at.UnixMilli(), int32(sixths)) }) //nolint:gosec // thousands at most
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range h.days {
-		start := max(d.Start(zone).UnixMilli(), from.UnixMilli())
-		k, _ := slices.BinarySearch(h.times, start)
-		h.begins = append(h.begins, k)
+	for ; day < len(starts); day++ {
+		h.begins = append(h.begins, len(h.times))
+		h.times, h.sixths = append(h.times, starts[day]), append(h.sixths, now)
 	}
 	byOwner := map[holder][]HistoryInterval{}
 	for _, i := range of {
@@ -72,16 +84,77 @@ func NewHistory(from, to time.Time, zone *time.Location, r Readings, levels func
 		h.Owners = append(h.Owners, h.spender(who, list, r, from, to))
 	}
 	slices.SortFunc(h.Owners, func(a, b Spender) int { return cmp.Or(cmp.Compare(b.Hours, a.Hours), slices.Compare(a.ID[:], b.ID[:])) })
+	h.prune()
 	return h, nil
 }
 
-func (h *History) add(at time.Time, sixths int64) {
-	ms := at.UnixMilli()
-	if n := len(h.times); n > 0 && h.times[n-1] >= ms {
-		h.sixths[n-1] = int32(sixths) //nolint:gosec // thousands at most
-		return
+// prune drops the points that can be no day's peak whoever is given a license: what is used at them as it was is less than the day's peak with licenses for all. A year of the largest
+// cluster keeps some thousandth of its points, so that assignments by the thousand can be tried.
+func (h *History) prune() {
+	least := h.level(slices.Collect(func(yield func(int) bool) {
+		for i := range h.Owners {
+			if !yield(i) {
+				return
+			}
+		}
+	}))
+	kept := make([]int, len(h.times)+1) // how many points before it are kept
+	var times []int64
+	var sixths []int32
+	for d := range h.days {
+		first, end := h.span(d)
+		var floor int32
+		for _, v := range least[first:end] {
+			floor = max(floor, v)
+		}
+		h.begins[d] = len(times)
+		for i := first; i < end; i++ {
+			kept[i] = len(times)
+			if h.sixths[i] >= floor {
+				times, sixths = append(times, h.times[i]), append(sixths, h.sixths[i])
+			}
+		}
 	}
-	h.times, h.sixths = append(h.times, ms), append(h.sixths, int32(sixths)) //nolint:gosec // thousands at most
+	kept[len(h.times)] = len(times)
+	h.times, h.sixths = times, sixths
+	for i := range h.Owners {
+		spares := h.Owners[i].spares[:0]
+		for _, s := range h.Owners[i].spares {
+			if s.from, s.to = kept[s.from], kept[s.to]; s.from < s.to {
+				spares = append(spares, s)
+			}
+		}
+		h.Owners[i].spares = spares
+	}
+}
+
+// span is the points of a day.
+func (h *History) span(d int) (first, end int) {
+	if d+1 < len(h.begins) {
+		return h.begins[d], h.begins[d+1]
+	}
+	return h.begins[d], len(h.times)
+}
+
+// level is the use at every point, had some owners held a PMP license.
+func (h *History) level(given []int) []int32 {
+	if len(given) == 0 {
+		return h.sixths
+	}
+	change := make([]int32, len(h.sixths)+1)
+	for _, g := range given {
+		for _, s := range h.Owners[g].spares {
+			change[s.from] -= s.sixths
+			change[s.to] += s.sixths
+		}
+	}
+	level := make([]int32, len(h.sixths))
+	var sum int32
+	for i, v := range h.sixths {
+		sum += change[i]
+		level[i] = v + sum
+	}
+	return level
 }
 
 // spender computes what a license would have covered: as for those who have one.
@@ -136,35 +209,11 @@ type DayPeak struct {
 
 // Peaks are the days' highest uses, had some owners (indices into Owners) held a PMP license.
 func (h *History) Peaks(given ...int) []DayPeak {
-	level := h.sixths
-	if len(given) > 0 {
-		change := make([]int32, len(level)+1)
-		for _, g := range given {
-			for _, s := range h.Owners[g].spares {
-				change[s.from] -= s.sixths
-				change[s.to] += s.sixths
-			}
-		}
-		level = make([]int32, len(h.sixths))
-		var sum int32
-		for i, v := range h.sixths {
-			sum += change[i]
-			level[i] = v + sum
-		}
-	}
+	level := h.level(given)
 	peaks := make([]DayPeak, len(h.days))
 	for d, day := range h.days {
-		first, end := h.begins[d], len(level)
-		if d+1 < len(h.begins) {
-			end = h.begins[d+1]
-		}
+		first, end := h.span(d)
 		var most int32
-		if first > 0 {
-			most = level[first-1] // what the day began with
-			if first < len(h.times) && h.times[first] == day.Start(h.zone).UnixMilli() {
-				most = 0 // it changed at that very instant
-			}
-		}
 		for _, v := range level[first:end] {
 			most = max(most, v)
 		}

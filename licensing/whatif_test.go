@@ -12,12 +12,9 @@ import (
 // past makes meetings of some owners over some days and a history of them.
 func past(t *testing.T, rnd *rand.Rand, owners, days, meetings int) (*History, []*Meeting, time.Time, time.Time) {
 	t.Helper()
+	zone := zone(t, "Europe/Berlin")
 	from := time.Date(2026, 3, 20, 0, 0, 0, 0, time.UTC)
 	to := from.AddDate(0, 0, days)
-	zone, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var list []*Meeting
 	for i := range meetings {
 		owner := &Owner{ID: uuid.UUID{15: byte(1 + rnd.IntN(owners))}, Licensed: new(false)}
@@ -57,6 +54,7 @@ func past(t *testing.T, rnd *rand.Rand, owners, days, meetings int) (*History, [
 // TestHistory: the days' peaks under any assignment are those of all meetings computed anew with it.
 func TestHistory(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // a seed makes it repeat
+	zone := zone(t, "Europe/Berlin")
 	for round := range 30 {
 		h, list, from, to := past(t, rnd, 4, 10, 60)
 		var given []int
@@ -72,7 +70,7 @@ func TestHistory(t *testing.T) {
 		}
 		levels := Levels(Intervals(list, DefaultReadings(), to.AddDate(1, 0, 0)))
 		for _, p := range h.Peaks(given...) {
-			start, end := latest(p.Day.Start(h.zone), from), p.Day.End(h.zone)
+			start, end := latest(p.Day.Start(zone), from), p.Day.End(zone)
 			if end.After(to) {
 				end = to
 			}

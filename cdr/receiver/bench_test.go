@@ -69,7 +69,6 @@ func postAll(b *testing.B, addr string, conns, records int, body []byte) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer c.Close()
 		open = append(open, c)
 	}
 	var left atomic.Int64

@@ -220,7 +220,6 @@ func TestKilledUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	stats, err := b.Stats(t.Context())
 	if err != nil {
 		t.Fatal(err)

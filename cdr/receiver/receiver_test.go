@@ -82,7 +82,6 @@ func stored(t testing.TB, b *bus.Bus, want int) []bus.Body {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	var whole []bus.Body
 	parts := map[string]bus.Body{}
 	for len(whole) < want {

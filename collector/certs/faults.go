@@ -4,33 +4,33 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/collector/faults"
 	"github.com/bridgewatch/bridgewatch/storage"
 )
 
-// book returns the cluster's book with the alarms that an earlier run left open. What is no longer in the inventory is cleared: nobody will look at it again.
-func (p *Prober) book(ctx context.Context, cluster string) *faults.Book {
-	book := faults.NewBook(cluster, "", collector.SourceCerts, p.deps.Live, p.deps.Logger.With("cms_cluster", cluster), func(ctx context.Context, rows []storage.Alarm) bool {
+// recallWait is how long the first probes wait for a store that cannot be read yet.
+const recallWait = 10 * time.Second
+
+// book returns the cluster's book with the alarms that an earlier run left open, and what is to run beside the probes where those could not be read yet. What is no longer
+// in the inventory is cleared: nobody will look at it again.
+func (p *Prober) book(ctx context.Context, cluster string) (book *faults.Book, later func()) {
+	log := p.deps.Logger.With("cms_cluster", cluster)
+	book = faults.NewBook(cluster, "", collector.SourceCerts, p.deps.Live, log, func(ctx context.Context, rows []storage.Alarm) bool {
 		return p.publish(ctx, "alarms", storage.TableAlarms, rows)
 	})
-	if p.deps.Memory == nil {
-		return book
-	}
-	open, err := p.deps.Memory.OpenAlarms(ctx, cluster)
-	if err != nil {
-		p.deps.Logger.Warn("open alarms not recalled", "cms_cluster", cluster, "error", err)
-	}
-	book.Recall(open)
-	watched := p.watched(cluster)
-	now := p.deps.Clock().UTC()
-	for _, a := range open {
-		if a.Source == collector.SourceCerts && a.CallBridge == "" && !slices.Contains(watched, a.Subject) {
-			book.Clear(ctx, now, a.Type, a.Subject)
+	later = faults.Recall(ctx, p.deps.Memory, cluster, recallWait, p.deps.Logger, func(open []storage.Alarm) {
+		book.Recall(open)
+		watched := p.watched(cluster)
+		for _, a := range open {
+			if a.Source == collector.SourceCerts && a.CallBridge == "" && !slices.Contains(watched, a.Subject) {
+				book.Clear(ctx, p.deps.Clock().UTC(), a.Type, a.Subject)
+			}
 		}
-	}
-	return book
+	})
+	return book, later
 }
 
 // watched are the subjects of a cluster's alarms.

@@ -62,17 +62,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Memory is what was stored before this process began; storage.CollectorMemory is one.
-type Memory interface {
-	// OpenAlarms returns the alarms of a cluster that were not cleared.
-	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
-}
-
 // Deps are what a Prober works with. Live and Publisher are needed.
 type Deps struct {
 	Live      *collector.Live
 	Publisher Publisher
-	Memory    Memory
+	Memory    faults.Memory // nil: nothing is remembered
 	Logger    *slog.Logger
 	Clock     func() time.Time
 }
@@ -110,8 +104,11 @@ func (p *Prober) Run(ctx context.Context) error {
 // RunCluster probes what belongs to one cluster until ctx ends: one goroutine an end point, so that one which hangs delays no other. It begins with the alarms that are
 // stored as open: another instance may have probed meanwhile.
 func (p *Prober) RunCluster(ctx context.Context, name string) {
-	book := p.book(ctx, name)
+	book, later := p.book(ctx, name)
 	var wg sync.WaitGroup
+	if later != nil {
+		wg.Go(later)
+	}
 	every := func(interval time.Duration, do func()) {
 		wg.Go(func() {
 			tick := time.NewTicker(interval)

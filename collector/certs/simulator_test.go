@@ -115,7 +115,7 @@ func TestCertificatesOfSimulatedBridges(t *testing.T) {
 	}
 	const otherName = "other.example.org:443"
 	row.Endpoint, row.NameMatches = otherName, new(uint8)
-	book := p.book(ctx, "emea")
+	book, _ := p.book(ctx, "emea")
 	p.judge(ctx, book, row)
 	for _, kind := range []string{collector.CertificateName, collector.CertificateChain} {
 		if !out.alarm(otherName, kind, false) {

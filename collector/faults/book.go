@@ -16,6 +16,9 @@ import (
 	"github.com/bridgewatch/bridgewatch/storage"
 )
 
+// maxOpen bounds what one source can have wrong with one bridge: a bridge, or who sends in its name, may tell what it likes. What is beyond it is not raised.
+const maxOpen = 10_000
+
 // maxUnsent bounds the cleared intervals that wait for the bus; beyond it the oldest stay open in the table until their bridge's book is recalled.
 const maxUnsent = 10_000
 
@@ -39,6 +42,19 @@ func (f Fault) key() string {
 		return f.ID.String()
 	}
 	return f.Type + "\x00" + f.Subject
+}
+
+// bounded cuts what a stranger said to what a row may hold: one row too large for the bus would hold up all others.
+func (f Fault) bounded() Fault {
+	f.Type, f.Subject, f.Reason, f.Detail = cut(f.Type, 256), cut(f.Subject, 256), cut(f.Reason, 256), cut(f.Detail, 2048)
+	return f
+}
+
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 // Publish hands rows to the bus and reports whether it took them. It logs why not.
@@ -74,7 +90,8 @@ func NewBook(cluster, bridge, source string, live *collector.Live, log *slog.Log
 	return b
 }
 
-// Recall takes the intervals that an earlier run left open; those of other sources and bridges are ignored. It is called before anything is set.
+// Recall takes the intervals that an earlier run left open; those of other sources and bridges are ignored. Where a fault was raised anew before the memory could be read,
+// the earlier interval ends where that one begins.
 func (b *Book) Recall(rows []storage.Alarm) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,8 +103,15 @@ func (b *Book) Recall(rows []storage.Alarm) {
 		if b.source == collector.SourceCMS {
 			key = a.AlarmID.String()
 		}
-		b.open[key] = &interval{row: a, sent: a.LastSeen}
-		b.looked[a.Type] = true
+		switch now := b.open[key]; {
+		case now == nil:
+			b.open[key] = &interval{row: a, sent: a.LastSeen}
+			b.looked[a.Type] = true
+		case now.row.AlarmID != a.AlarmID:
+			end := now.row.Raised
+			a.Cleared = &end
+			b.unsent = append(b.unsent, a)
+		}
 	}
 	b.tell()
 }
@@ -99,6 +123,7 @@ func (b *Book) Set(ctx context.Context, at time.Time, types []string, complete b
 	defer b.mu.Unlock()
 	held := make(map[string]bool, len(holds))
 	for _, f := range holds {
+		f = f.bounded()
 		held[f.key()] = true
 		b.raise(at, f)
 	}
@@ -138,7 +163,7 @@ func (b *Book) Forget(ctx context.Context, at time.Time, types []string) {
 func (b *Book) Raise(ctx context.Context, at time.Time, f Fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.raise(at, f)
+	b.raise(at, f.bounded())
 	b.send(ctx)
 }
 
@@ -146,8 +171,9 @@ func (b *Book) Raise(ctx context.Context, at time.Time, f Fault) {
 func (b *Book) Clear(ctx context.Context, at time.Time, kind, subject string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.looked[kind] = true
-	if key := kind + "\x00" + subject; b.open[key] != nil {
+	f := Fault{Type: kind, Subject: subject}.bounded()
+	b.looked[f.Type] = true
+	if key := f.key(); b.open[key] != nil {
 		b.clear(at, []string{key})
 	}
 	b.send(ctx)
@@ -176,8 +202,13 @@ func (b *Book) Holds(kind, subject string) bool {
 var idSpace = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 func (b *Book) raise(at time.Time, f Fault) {
-	b.looked[f.Type] = true
+	if b.live != nil { // CMS may name types without end; ours are a closed set
+		b.looked[f.Type] = true
+	}
 	i := b.open[f.key()]
+	if i == nil && len(b.open) >= maxOpen {
+		return
+	}
 	if i == nil {
 		i = &interval{row: storage.Alarm{
 			CMSCluster: b.cluster, CallBridge: b.bridge, Source: b.source, AlarmID: f.ID, Type: f.Type, Raised: f.Raised,

@@ -3,11 +3,17 @@ package faults
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -167,5 +173,99 @@ func TestAlarmsOfCMSGoByTheirID(t *testing.T) {
 	d.expect(t, "the second", map[string]int{}, "turnServerUnavailable ")
 	if d.table[first].Cleared == nil || !d.table[first].Raised.Equal(start.Add(-time.Hour)) || d.table[second].Cleared != nil {
 		t.Errorf("%+v, want the first cleared and the second open", d.table)
+	}
+}
+
+// slow is a memory that cannot be read at first.
+type slow struct {
+	mu    sync.Mutex
+	fails int
+	open  []storage.Alarm
+}
+
+func (s *slow) OpenAlarms(context.Context, string) ([]storage.Alarm, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails--; s.fails >= 0 {
+		return nil, errors.New("not open yet")
+	}
+	return s.open, nil
+}
+
+// A store that is away when the program starts: work begins after the wait, and what an earlier run left open is recalled later.
+func TestRecallOfAStoreThatIsAway(t *testing.T) {
+	old := storage.Alarm{CMSCluster: "emea", CallBridge: "cb1", Source: collector.SourcePoller, AlarmID: uuid.New(), Type: collector.ClockSkew, Subject: "cb1", Raised: start.Add(-time.Hour), LastSeen: start.Add(-time.Minute)}
+	over := old
+	over.AlarmID, over.Type = uuid.New(), collector.DatabaseError
+	for name, c := range map[string]struct {
+		fails  int
+		later  bool
+		within time.Duration
+	}{"at once": {0, false, 0}, "soon": {3, false, 600 * time.Millisecond}, "late": {60, true, 10 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, ctx, began := newDesk(collector.SourcePoller), t.Context(), time.Now()
+				later := Recall(ctx, &slow{fails: c.fails, open: []storage.Alarm{old, over}}, "emea", 10*time.Second, slog.New(slog.DiscardHandler), d.Recall)
+				if took := time.Since(began); (later != nil) != c.later || took != c.within {
+					t.Fatalf("returned after %s, later %t, want %s, %t", took, later != nil, c.within, c.later)
+				}
+				// The first look: one of the two faults still holds.
+				types := []string{collector.ClockSkew, collector.DatabaseError}
+				d.Set(ctx, start, types, true, []Fault{{Type: collector.ClockSkew, Subject: "cb1"}})
+				if later != nil {
+					later()
+				}
+				d.Set(ctx, start.Add(10*time.Minute), types, true, []Fault{{Type: collector.ClockSkew, Subject: "cb1"}})
+				d.expect(t, "in the end", map[string]int{collector.ClockSkew: 1, collector.DatabaseError: 0}, "clockSkew cb1")
+				if d.table[over.AlarmID].Cleared == nil {
+					t.Error("what is over stays open")
+				}
+				// Where the same fault was raised anew meanwhile, the earlier interval ends where the new one begins.
+				if end := d.table[old.AlarmID].Cleared; (end != nil) != c.later || end != nil && !end.Equal(start) {
+					t.Errorf("the earlier interval is cleared at %v", end)
+				}
+			})
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	later := Recall(ctx, &slow{fails: 1000}, "emea", time.Hour, slog.New(slog.DiscardHandler), func([]storage.Alarm) { t.Error("taken") })
+	if later != nil {
+		later()
+	}
+	if Recall(ctx, nil, "emea", time.Hour, nil, nil) != nil {
+		t.Error("no memory, and yet something is left to do")
+	}
+}
+
+// Who sends in a bridge's name may tell what it likes: the book does not grow without end, and what is known is still cleared.
+func TestBookIsBounded(t *testing.T) {
+	d, ctx := newDesk(collector.SourceSyslog), t.Context()
+	many := make([]Fault, maxOpen+500)
+	for i := range many {
+		many[i] = Fault{Type: collector.ReceiverUnreachable, Subject: strconv.Itoa(i)}
+	}
+	d.Set(ctx, start, nil, true, many)
+	long := Fault{Type: collector.ICEFailure, Subject: strings.Repeat("s", 5000), Detail: strings.Repeat("\xff", 5000)}
+	other := newDesk(collector.SourceSyslog)
+	other.Raise(ctx, start, long)
+	for _, a := range other.table {
+		if len(a.Subject) != 256 || len(a.Detail) > 3*2048 || !utf8.ValidString(a.Detail) {
+			t.Errorf("a row with a subject of %d and a detail of %d bytes", len(a.Subject), len(a.Detail))
+		}
+	}
+	if other.Clear(ctx, start, long.Type, long.Subject); len(other.open()) != 0 {
+		t.Error("what was cut is not cleared")
+	}
+	if n := d.live.Snapshot().Bridges[0].Faults[collector.ReceiverUnreachable]; n != maxOpen {
+		t.Errorf("%d intervals, want %d", n, maxOpen)
+	}
+	d.closed = true // cleared ones wait for the bus, no more than maxUnsent of them
+	for round := range 3 {
+		d.Set(ctx, start.Add(time.Duration(2*round+1)*time.Second), nil, true, nil)
+		d.Set(ctx, start.Add(time.Duration(2*round+2)*time.Second), nil, true, many)
+	}
+	if len(d.unsent) > maxUnsent {
+		t.Errorf("%d rows wait, want at most %d", len(d.unsent), maxUnsent)
 	}
 }

@@ -47,26 +47,29 @@ func newCluster(p *Poller, inv collector.Cluster) *cluster {
 	return c
 }
 
-// recall loads what was known before this process began. Without it old alarms stay open and history is read again: tolerable, so an error is only logged.
-func (c *cluster) recall(ctx context.Context) {
-	memory := c.poller.deps.Memory
-	if memory == nil {
-		return
-	}
-	open, err := memory.OpenAlarms(ctx, c.inv.Name)
-	if err != nil {
-		c.poller.deps.Logger.Warn("open alarms not recalled", "cms_cluster", c.inv.Name, "error", err)
-	}
-	c.faults.Recall(open)
-	for _, w := range c.workers {
-		w.alarms.Recall(open)
-		w.faults.Recall(open)
+// recallWait is how long the first poll waits for a store that cannot be read yet. Afterwards license history is read again from the servers, which is tolerable, and open
+// alarms are recalled when they can be.
+const recallWait = 10 * time.Second
+
+// recall loads what was known before this process began, and returns what is to run beside the polls where that could not be read yet.
+func (c *cluster) recall(ctx context.Context) (later func()) {
+	memory, log := c.poller.deps.Memory, c.poller.deps.Logger
+	later = faults.Recall(ctx, memory, c.inv.Name, recallWait, log, func(open []storage.Alarm) {
+		c.faults.Recall(open)
+		for _, w := range c.workers {
+			w.alarms.Recall(open)
+			w.faults.Recall(open)
+		}
+	})
+	if memory == nil || later != nil {
+		return later
 	}
 	known, err := memory.UsageKnown(ctx, c.inv.Name)
 	if err != nil {
-		c.poller.deps.Logger.Warn("stored license history not recalled", "cms_cluster", c.inv.Name, "error", err)
+		log.Warn("stored license history not recalled", "cms_cluster", c.inv.Name, "error", err)
 	}
 	c.usage.recall(known)
+	return nil
 }
 
 // report notes whether a bridge answers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -60,7 +59,7 @@ func (w *worker) judgeEvents(ctx context.Context, at time.Time) {
 func (w *worker) judgeDatabase(ctx context.Context, at time.Time, d collector.Database) {
 	var holds []faults.Fault
 	if d.Error != nil && *d.Error != "" {
-		holds = append(holds, faults.Fault{Type: collector.DatabaseError, Subject: w.bridge.Name, Detail: cut(*d.Error)})
+		holds = append(holds, faults.Fault{Type: collector.DatabaseError, Subject: w.bridge.Name, Detail: *d.Error})
 	}
 	for _, n := range d.Nodes {
 		if n.Up != nil && !*n.Up {
@@ -122,7 +121,7 @@ func (w *worker) judgeCalls(ctx context.Context, at time.Time) {
 	for id, c := range w.calls {
 		complete = complete && !c.read.IsZero()
 		if !c.recordingFails.IsZero() && c.read.After(c.recordingFails) {
-			holds = append(holds, faults.Fault{Type: collector.RecordingFailed, Subject: id, CallID: parseID(&id), Detail: cut(deref(c.detail.Name))})
+			holds = append(holds, faults.Fault{Type: collector.RecordingFailed, Subject: id, CallID: parseID(&id), Detail: deref(c.detail.Name)})
 		}
 	}
 	w.faults.Set(ctx, at, []string{collector.RecordingFailed}, complete, holds)
@@ -181,13 +180,4 @@ func judgeFeatures(ctx context.Context, book *faults.Book, at time.Time, feature
 		holds = append(holds, faults.Fault{Type: collector.LicenseMissing, Subject: bridge})
 	}
 	book.Set(ctx, at, types, true, holds)
-}
-
-// cut bounds a bridge's text.
-func cut(text string) string {
-	const most = 256
-	if len(text) > most {
-		text = text[:most]
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
 }

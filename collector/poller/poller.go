@@ -30,8 +30,7 @@ type Publisher interface {
 
 // Memory is what was stored before this process began; storage.CollectorMemory is one. Nil means nothing was.
 type Memory interface {
-	// OpenAlarms returns the alarms of a cluster that were not cleared.
-	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
+	faults.Memory
 	// UsageKnown returns, by host, the first and last license snapshot stored.
 	UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]storage.UsageRange, error)
 }
@@ -191,11 +190,14 @@ func (p *Poller) RunCluster(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	c.recall(ctx)
+	later := c.recall(ctx)
 	p.mu.Lock()
 	p.clusters = append(p.clusters, c)
 	p.mu.Unlock()
 	var wg sync.WaitGroup
+	if later != nil {
+		wg.Go(later)
+	}
 	for _, w := range c.workers {
 		wg.Go(func() {
 			defer w.client.Close()

@@ -64,17 +64,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Memory is what was stored before this process began; storage.CollectorMemory is one.
-type Memory interface {
-	// OpenAlarms returns the alarms of a cluster that were not cleared.
-	OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error)
-}
-
 // Deps are what a Server works with. Live and Publisher are needed.
 type Deps struct {
 	Live       *collector.Live
 	Publisher  Publisher
-	Memory     Memory
+	Memory     faults.Memory // nil: nothing is remembered
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Clock      func() time.Time
@@ -172,10 +166,10 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.ready)
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
-	s.recall(ctx)
+	var connections sync.WaitGroup
+	s.recall(ctx, &connections)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(context.WithoutCancel(ctx)) }()
-	var connections sync.WaitGroup
 	slots := make(chan struct{}, s.cfg.MaxConnections)
 	for {
 		conn, err := listener.Accept()
@@ -463,18 +457,16 @@ func (s *Server) send(ctx context.Context, from source, table string, rows any) 
 	return err == nil
 }
 
-// recall loads the alarms that lines opened before this process began; without it they would stay open, so an error is only logged.
-func (s *Server) recall(ctx context.Context) {
-	if s.deps.Memory == nil {
-		return
-	}
+// recall loads the alarms that lines opened before this process began; without it they would stay open. Lines do not wait for it.
+func (s *Server) recall(ctx context.Context, beside *sync.WaitGroup) {
 	for _, c := range s.deps.Live.Inventory().Clusters {
-		open, err := s.deps.Memory.OpenAlarms(ctx, c.Name)
-		if err != nil {
-			s.deps.Logger.Warn("open alarms not recalled", "cms_cluster", c.Name, "error", err)
-		}
-		for _, b := range c.Bridges {
-			s.books[source{c.Name, b.Name}].Recall(open)
+		later := faults.Recall(ctx, s.deps.Memory, c.Name, 0, s.deps.Logger, func(open []storage.Alarm) {
+			for _, b := range c.Bridges {
+				s.books[source{c.Name, b.Name}].Recall(open)
+			}
+		})
+		if later != nil {
+			beside.Go(later)
 		}
 	}
 }

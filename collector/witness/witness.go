@@ -130,6 +130,13 @@ type Bridge struct {
 type memory struct {
 	spoke       bool
 	first, gone map[string]time.Time
+	// lacked is as of when the API first failed to name a meeting that others did. Its lists come in pages that shift while they are read, so one that lacks
+	// something is no proof.
+	lacked map[string]time.Time
+}
+
+func newMemory() *memory {
+	return &memory{first: map[string]time.Time{}, gone: map[string]time.Time{}, lacked: map[string]time.Time{}}
 }
 
 type offset struct {
@@ -142,8 +149,7 @@ type offset struct {
 func New(cfg Config) *Bridge {
 	b := &Bridge{cfg: cfg, calls: map[Name]*memory{}, recs: map[Name]*memory{}, old: map[string]bool{}}
 	for _, n := range Names() {
-		b.calls[n] = &memory{first: map[string]time.Time{}, gone: map[string]time.Time{}}
-		b.recs[n] = &memory{first: map[string]time.Time{}, gone: map[string]time.Time{}}
+		b.calls[n], b.recs[n] = newMemory(), newMemory()
 	}
 	return b
 }
@@ -213,7 +219,9 @@ func (m *memory) hear(keys map[string]bool, now time.Time) {
 			m.gone[key] = now
 		}
 	}
+	maps.DeleteFunc(m.lacked, func(key string, _ time.Time) bool { return keys[key] })
 	const forget = 10 * time.Minute
+	maps.DeleteFunc(m.lacked, func(_ string, lacked time.Time) bool { return now.Sub(lacked) > forget })
 	maps.DeleteFunc(m.gone, func(_ string, gone time.Time) bool { return now.Sub(gone) > forget })
 }
 
@@ -251,7 +259,8 @@ func (b *Bridge) judge(fact Fact, keys map[Name]map[string]bool, memories map[Na
 		for n, set := range keys {
 			switch gone := memories[n].gone[key]; {
 			case set[key], n == Records && b.old[key]:
-			case !since.After(accounts[n].At.Add(-lag)) && !gone.After(newest.Add(-lag)):
+			case since.After(accounts[n].At.Add(-lag)), gone.After(newest.Add(-lag)):
+			case n != API || memories[n].lacks(key, accounts[n].At):
 				absent = append(absent, n)
 			}
 		}
@@ -291,6 +300,14 @@ func (b *Bridge) blame(key string, present, absent []Name, memories map[Name]*me
 	for _, n := range blamed {
 		r.find(off(n), fmt.Sprintf("meeting %s: %s tell of it, %s not", key, names(present), names(absent)))
 	}
+}
+
+// lacks notes that a list as of a time lacks a meeting, and tells whether one before it did too.
+func (m *memory) lacks(key string, at time.Time) bool {
+	if _, before := m.lacked[key]; !before {
+		m.lacked[key] = at
+	}
+	return m.lacked[key].Before(at)
 }
 
 // legs compares numbers: events tell of no legs.

@@ -153,7 +153,11 @@ series move to the instance that holds its lease.
 	without, empty := 0, []string{}
 	for _, d := range built(t) {
 		board := decoded(t)[d.Name]
-		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n| panel | query | rows | ms |\n|---|---|---|---|\n", d.Title, board.Description)
+		picture := ""
+		if _, err := os.Stat("../../docs/images/" + d.Name + ".png"); err == nil {
+			picture = fmt.Sprintf("![%s](images/%s.png)\n\n", d.Title, d.Name)
+		}
+		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n%s| panel | query | rows | ms |\n|---|---|---|---|\n", d.Title, board.Description, picture)
 		for _, p := range board.Panels {
 			answered := false
 			for _, q := range p.Targets {

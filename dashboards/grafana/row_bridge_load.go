@@ -18,8 +18,9 @@ func bridgeLoadRow() row {
 		{8, 8, graph("Media", bytesPerS, "Media bytes per second; received means by the server. From the bridge's own bit rates.",
 			series(`sum by (media, direction) (cms_call_bridge_media_bytes_per_second{`+onBridge+`})`, "{{media}} {{direction}}"))},
 		{8, 8, graph("Calls by type", plain, "Calls on the bridge now, by type.", series(`sum by (call_type) (cms_conferences{`+onBridge+`})`, "{{call_type}}"))},
-		{8, 8, graph("Reasons of ends", perSecond, "Call legs that ended per second, by the reason the bridge gave.",
-			series(`sum by (reason) (rate(cms_call_leg_ends_total{`+onBridge+`}[$__rate_interval])) > 0`, "{{reason}}"))},
+		{8, 8, list("Reasons of ends", "Call legs that ended in the time range, by the reason the bridge gave.",
+			labels(`sort_desc(round(sum by (reason) (increase(cms_call_leg_ends_total{`+onBridge+`}[$__range]))) > 0)`)).
+			WithTransformation(organize([]string{"reason", "Value"}, map[string]string{"reason": "Reason", "Value": "Call legs"}, "Time")).OverrideByName("Call legs", wide(110))},
 		{8, 8, graph("Call legs set up", perSecond, "Call legs set up per second, by kind of client, without links between bridges.",
 			series(`sum by (client) (rate(cms_call_leg_starts_total{`+onBridge+`}[$__rate_interval]))`, "{{client}}"))},
 		{8, 8, graph("Participants by client", plain, "People hosted by the bridge now, by kind of client.", series(`sum by (client) (cms_participants{`+onBridge+`})`, "{{client}}"))},

@@ -12,7 +12,7 @@ func licenseCalendarRow() row {
 	}
 	full := from(good).at(0.9, caution).at(1.0001, bad)
 	return row{"On the way to enforcement?", []panel{
-		{17, 11, list("Overage calendar", "Peak of each of the last 90 license days as a share of the entitlement, SMP or PMP, whichever is fuller; the fullest of the pools chosen. Red: a day of overage; gray: not known.",
+		{16, 11, list("Overage calendar", "Peak of each of the last 90 license days as a share of the entitlement, SMP or PMP, whichever is fuller; the fullest of the pools chosen. Red: a day of overage; gray: not known.",
 			sqlTable(`SELECT formatDateTime(toMonday(date), '%d %b') AS week, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][toDayOfWeek(date)] AS day, used
 FROM (SELECT toMonday(toDate($__toTime) - 89) + number AS date FROM numbers(98)) AS calendar
 LEFT JOIN (
@@ -27,7 +27,7 @@ ORDER BY date`)).
 			WithTransformation(dashboard.DataTransformerConfig{Id: "groupingToMatrix", Options: map[string]any{"columnField": "week", "rowField": "day", "valueField": "used", "emptyValue": "null"}}).
 			OverrideByRegexp(`^\d\d \w+$`, wide(64, cell("color-background"), property("custom.align", "center"))).
 			OverrideByRegexp(`^day.week$`, wide(90, property("displayName", "Week of")))},
-		{7, 11, bars("Today's peaks so far", ratio, "The highest use of the license day that forms now as a share of the entitlement; the fullest of the pools chosen. PMP: assigned to users.", full,
+		{8, 11, bars("Today's peaks so far", ratio, "The highest use of the license day that forms now as a share of the entitlement; the fullest of the pools chosen. PMP: assigned to users.", full,
 			sqlTable(`SELECT max(`+share("smp_sixths / 6", "smp_entitled")+`) AS "SMP", max(`+share("pmp_compared", "pmp_entitled")+`) AS "PMP", max(`+share("recording", "recording_entitled")+`) AS "Recording"
 FROM `+licenseDays("2")+`
 GROUP BY day

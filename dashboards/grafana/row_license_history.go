@@ -20,7 +20,7 @@ FROM (
 )
 GROUP BY owner_name
 ORDER BY "SMP time" DESC
-LIMIT 50`)).OverrideByName("Meetings", wide(90)).OverrideByName("SMP time", wide(110, unit("dtdurations")...)).OverrideByName("PMP time", wide(110, unit("dtdurations")...)).OverrideByName("Rule", wide(190))},
+LIMIT 50`)).OverrideByName("Owner", words()).OverrideByName("Meetings", wide(90)).OverrideByName("SMP time", wide(110, unit("dtdurations")...)).OverrideByName("PMP time", wide(110, unit("dtdurations")...)).OverrideByName("Rule", wide(190))},
 		{12, 9, list("Licensed features", "State and expiry of each feature. While all is well an expiry slides along at 90 days; one that stands still counts down.",
 			sqlTable(`SELECT cms_cluster AS "Cluster", call_bridge AS "Call Bridge", feature AS "Feature", argMax(status, time) AS "Status", argMax(expiry, time) AS "Expiry"
 FROM bridgewatch.license_features

@@ -11,7 +11,7 @@ FROM bridgewatch.meetings
 WHERE `+matchingMeetings+`
 ORDER BY start DESC
 LIMIT 200`)).OverrideByName("Start", wide(170, unit("dateTimeAsIso")...)).OverrideByName("Duration", wide(130, unit("dtdurations")...)).
-			OverrideByName("Meeting", linkToMeeting()).OverrideByName("Type", wide(130)).OverrideByName("Call Bridges", wide(230)).OverrideByName("State", wide(150)).
+			OverrideByName("Meeting", words(linkToMeeting()...)).OverrideByName("Owner", words()).OverrideByName("Type", wide(130)).OverrideByName("Call Bridges", wide(230)).OverrideByName("State", wide(150)).
 			OverrideByName("Id", unseen()).OverrideByName("From", unseen()).OverrideByName("To", unseen())},
 	}}
 }

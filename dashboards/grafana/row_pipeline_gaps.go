@@ -10,7 +10,7 @@ FROM bridgewatch.cdr_sessions AS s
 LEFT ARRAY JOIN s.gaps AS gap
 WHERE s.last_time >= $__fromTime AND s.first_time <= $__toTime AND s.cms_cluster IN (${cms_cluster:singlequote})
 ORDER BY gap.to DESC, s.call_bridge, s.first_time DESC
-LIMIT 200`)).OverrideByName("Since", wide(150, unit("dateTimeAsIso")...)).OverrideByName("Gap from", wide(150, unit("dateTimeAsIso")...)).
+LIMIT 200`)).OverrideByName("Since", wide(150, unit("dateTimeAsIso")...)).OverrideByName("Gap from", unit("dateTimeAsIso")).
 			OverrideByName("Call Bridge", wide(110)).OverrideByName("Records", wide(80)).OverrideByName("Duplicates", wide(100)).OverrideByName("In the gap", wide(90)).OverrideByName("Reported", wide(90)).
 			OverrideByName("Missing", wide(90, cell("color-text"), noneIsGood().property()))},
 		{10, 9, list("Quarantine", "Bodies that were not, or not wholly, understood. They are kept byte for byte.",

@@ -10,7 +10,7 @@ WHERE $__timeFilter(start) AND cms_cluster IN (${cms_cluster:singlequote}) AND c
 		return panel{8, 9, list(title, description,
 			sqlTable(`SELECT `+expr+` AS "`+name+`", `+bad+`GROUP BY "`+name+`"
 ORDER BY "With alarm" DESC
-LIMIT 20`)).OverrideByName("Share", wide(80, shareCell()...)).OverrideByName("With alarm", wide(100)).OverrideByName("Legs", wide(70))}
+LIMIT 20`)).OverrideByName(name, words()).OverrideByName("Share", wide(80, shareCell()...)).OverrideByName("With alarm", wide(100)).OverrideByName("Legs", wide(70))}
 	}
 	return row{"Who suffers?", []panel{
 		by("By Call Bridge", "Legs that ended with a quality alarm, by bridge: its own host or network.", "Call Bridge", `call_bridge`),
@@ -28,7 +28,7 @@ GROUP BY l.call_id
 HAVING "With alarm" > 0
 ORDER BY "With alarm" DESC
 LIMIT 50`)).OverrideByName("Start", wide(170, unit("dateTimeAsIso")...)).OverrideByName("Call Bridge", wide(140)).OverrideByName("With alarm", wide(110)).OverrideByName("Legs", wide(90)).
-			OverrideByName("Share", wide(100, shareCell()...)).OverrideByName("Meeting", linkToMeeting()).
+			OverrideByName("Share", wide(100, shareCell()...)).OverrideByName("Meeting", words(linkToMeeting()...)).
 			OverrideByName("Id", unseen()).OverrideByName("From", unseen()).OverrideByName("To", unseen())},
 	}}
 }

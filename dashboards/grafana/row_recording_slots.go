@@ -12,7 +12,7 @@ func recordingSlotsRow() row {
 		{8, 8, graph("Recording licenses", plain, "Recordings and streams together, against the entitlement (dashed).",
 			series(`sum by (license_pool) (cms_license_in_use{license="recording"})`, "{{license_pool}}"),
 			series(`sum by (license_pool) (cms_license_entitlement{license="recording"})`, "{{license_pool}} entitled")).
-			OverrideByRegexp(".* entitled", asLimit())},
+			OverrideByRegexp(".* entitled", asLimit()).OverrideByRegexp("^\\S+$", coloredLine(recCol))},
 		{8, 8, graph("Recordings", plain, "Recordings in progress by cluster and recorder; without a name where CMS does not say which. Dashed: what the cluster's recorders can make.",
 			series(`cms_recorder_recordings{`+inCluster+`}`, "{{cms_cluster}} {{recorder}}"),
 			series(`sum by (cms_cluster) (cms_recorder_capacity_recordings{`+inCluster+`})`, "{{cms_cluster}} slots")).

@@ -200,6 +200,11 @@ func coloredLine(color string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{fixedColor(color)}
 }
 
+// words keeps a column of text as it is: Grafana would take a telephone number for a number and drop its plus.
+func words(more ...dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
+	return append([]dashboard.DynamicConfigValue{property("unit", "string")}, more...)
+}
+
 // unit gives one column of a table its unit.
 func unit(id string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{property("unit", id)}

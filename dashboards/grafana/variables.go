@@ -73,7 +73,7 @@ func meeting(b *dashboard.DashboardBuilder) *dashboard.DashboardBuilder {
 FROM bridgewatch.meetings
 WHERE ` + matchingMeetings + `
 ORDER BY start DESC
-LIMIT 200`
+LIMIT 1000`
 	return b.WithVariable(dashboard.NewQueryVariableBuilder("meeting").Label("Meeting").Datasource(historySource()).
 		Query(dashboard.StringOrMap{String: &sql}).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortDisabled))
 }

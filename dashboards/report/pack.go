@@ -131,7 +131,6 @@ type sectionWriter struct {
 	out   *bufio.Writer
 	of    section
 	link  []byte
-	block [sha256.Size]byte
 	lines []byte // since the last link
 	n     int
 }

@@ -380,16 +380,21 @@ func (a *App) runPollers(ctx context.Context) error {
 	})
 }
 
-// memory is what the store remembers, once it is open; before, and in an instance without a store, nothing is.
+// memory is what the store remembers, once it is open; an instance without a store remembers nothing.
 type memory struct{ app *App }
 
-// OpenAlarms implements poller.Memory.
+var errStoreNotOpen = errors.New("the store is not open yet")
+
+// OpenAlarms implements faults.Memory.
 func (m memory) OpenAlarms(ctx context.Context, cluster string) ([]storage.Alarm, error) {
 	conn := m.app.Conn()
-	if conn == nil {
-		return nil, nil
+	switch {
+	case conn != nil:
+		return storage.CollectorMemory{Conn: conn}.OpenAlarms(ctx, cluster)
+	case m.app.has(Store) || m.app.has(Expose):
+		return nil, errStoreNotOpen
 	}
-	return storage.CollectorMemory{Conn: conn}.OpenAlarms(ctx, cluster)
+	return nil, nil
 }
 
 // UsageKnown implements poller.Memory.
@@ -426,7 +431,7 @@ func (a *App) heartbeats() *heartbeat.Monitor {
 		deps.Newest = func(ctx context.Context) (time.Time, error) {
 			q := a.store.Load()
 			if q == nil {
-				return time.Time{}, errors.New("the store is not open yet")
+				return time.Time{}, errStoreNotOpen
 			}
 			return q.NewestHeartbeat(ctx)
 		}
@@ -459,6 +464,12 @@ func (a *App) runSyslog(ctx context.Context) error {
 
 // apiServer is the listener for people and Prometheus.
 func (a *App) apiServer() *api.Server {
+	var bridges []api.BridgeName
+	for _, c := range a.live.Inventory().Clusters {
+		for _, b := range c.Bridges {
+			bridges = append(bridges, api.BridgeName{Cluster: c.Name, Bridge: b.Name})
+		}
+	}
 	return api.New(api.Config{Listen: a.options.Config.HTTP.Listen, WebConfig: a.options.Config.HTTP.WebConfig}, api.Deps{
 		Store: func() api.Store {
 			if q := a.store.Load(); q != nil {
@@ -470,6 +481,7 @@ func (a *App) apiServer() *api.Server {
 		Metrics:   promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError}),
 		Runbooks:  alerts.RunbookHandler(),
 		Pools:     a.pools,
+		Bridges:   bridges,
 		Readiness: a.readiness,
 		Listener:  a.http,
 		Log:       a.log,

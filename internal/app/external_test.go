@@ -315,7 +315,7 @@ func TestInstanceKilled(t *testing.T) {
 		}
 		waitFor(t, 2*time.Minute, func() error {
 			for query, want := range map[string]float64{"count(up{job=\"bridgewatch\"} == 1)": 2, "count(cms_call_bridge_up == 1)": 4,
-				"max(count by (cms_cluster, call_bridge) (cms_call_bridge_up))": 1, "count(count by (cms_cluster, call_bridge) (cms_cdr_last_record_timestamp_seconds))": 4,
+				"max(count by (cms_cluster, call_bridge) (cms_call_bridge_up))": 1, `count(bridgewatch_pipeline_lag_seconds{stage="store"})`: 1,
 				"max(prometheus_notifications_alertmanagers_discovered)": 1} {
 				if got, err := ask(query); err != nil || got != want {
 					return errors.Join(fmt.Errorf("%s: %s = %v, want %v", when, query, got, want), err)

@@ -234,7 +234,7 @@ func (m *measurement) settle() {
 				unknown++
 			}
 		}
-		if err == nil && len(followed) == 24 && unknown == 0 {
+		if err == nil && len(followed) == 24 && unknown*20 <= len(calls) { // there are always some that have just begun
 			return
 		}
 		if time.Now().After(deadline) {

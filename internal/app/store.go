@@ -116,6 +116,8 @@ var ttls = []ttl{
 	{"recordings_data", "start", facts},
 	{"streams_data", "start", facts},
 	{"alarms_data", "raised", facts},
+	{"license_intervals_data", "start_day", facts},
+	{"license_units_data", "start_day", facts},
 	{"bridge_samples_data", "time", samples},
 	{"license_samples_data", "time", samples},
 	{"personal_license_samples_data", "time", samples},

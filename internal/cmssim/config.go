@@ -51,7 +51,7 @@ func (s *Sim) BridgewatchConfig(f ConfigFiles) []byte {
 		users += c.state.assigned
 		bridges += len(c.bridges)
 	}
-	fmt.Fprintf(&b, "      - {from: 2020-01-01, pmp: %d, smp: %d, recording: %d}\n", users+users/10, 19*bridges, 4*bridges)
+	fmt.Fprintf(&b, "      - {from: 2020-01-01, pmp: %d, smp: %d, recording: %d}\n", users+users/2, 19*bridges, 4*bridges)
 	fmt.Fprintf(&b, "clusters:\n")
 	platform := "cms1000-m6"
 	if s.bridges[0].large() {

@@ -20,7 +20,7 @@ const (
 
 // license says what the meeting takes now.
 func (m *meetingState) license() licenseKind {
-	direct := m.Kind == story.PointToPoint || m.Kind == story.Gateway
+	direct := m.Kind == story.PointToPoint || m.Kind == story.Gateway || m.Kind == story.AdHoc && m.peoplePresent() <= 2
 	switch {
 	case m.personal:
 		return personal
@@ -32,6 +32,18 @@ func (m *meetingState) license() licenseKind {
 		return sharedPointToPoint
 	}
 	return sharedFull
+}
+
+// peoplePresent is how many people are in the meeting now. A call outside a space is point to point as long as there are at most two participants; with a recorder or a
+// streamer as the third it takes a full license either way.
+func (m *meetingState) peoplePresent() int {
+	n := 0
+	for _, p := range m.people {
+		if p.present() {
+			n++
+		}
+	}
+	return n
 }
 
 // LicenseUse counts distinct meetings of a cluster by the license they take at one instant.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -33,14 +34,10 @@ func scenes() map[string]scene {
 		return s
 	}
 	leg := func(words, reason string, aMinute int) scene {
-		return counted(words, func(live *collector.Live, bridge string) {
-			for range aMinute {
-				live.CountLegEnd(region, bridge, reason)
-			}
-		})
+		return recorded(words, aMinute, "callLegEnd", "<reason>"+reason+"</reason><durationSeconds>1</durationSeconds>")
 	}
-	degraded := func(words string, share float64) scene {
-		return counted(words, func(live *collector.Live, bridge string) { live.CountLegSeconds(region, bridge, 1e6, share*1e6) })
+	degraded := func(words string, percent int) scene {
+		return recorded(words, 20, "callLegEnd", fmt.Sprintf(`<reason>remoteTeardown</reason><durationSeconds>3600</durationSeconds><alarm type="packetLoss" durationPercentage="%d" />`, percent))
 	}
 	tick := int64(0)
 	restartedOver := func(b *collector.BridgeState) { // so many legs more are over each minute
@@ -90,18 +87,17 @@ func scenes() map[string]scene {
 		"CMSCallsRefused":      leg("10 legs a minute over the participant limit", "participantLimitReached", 10),
 		"CMSScanSuspected":     leg("60 legs a minute to unknown destinations", "unknownDestination", 60),
 		"CMSPasscodeGuessing":  leg("60 wrong passcodes a minute", "incorrectPasscode", 60),
-		"CMSTollFraudSuspected": counted("60 telephone numbers called a minute", func(live *collector.Live, bridge string) {
-			for range 60 {
-				live.CountPhoneLeg(region, bridge, "outgoing")
-			}
-		}),
-		"CMSQualityBudgetBurnsFast":   degraded("half of the minutes degraded", 0.5),
-		"CMSQualityBudgetBurnsSlowly": degraded("a fifth of the minutes degraded", 0.2),
-		"CMSQualityObjectiveMissed":   degraded("5 % of the minutes degraded", 0.05),
+		"CMSTollFraudSuspected": recorded("60 telephone numbers called a minute", 60, "callLegStart",
+			"<remoteParty>+881999123456@gw.example.org;user=phone</remoteParty><type>sip</type><direction>outgoing</direction>"),
+		"CMSQualityBudgetBurnsFast":   degraded("half of the minutes degraded", 50),
+		"CMSQualityBudgetBurnsSlowly": degraded("a fifth of the minutes degraded", 20),
+		"CMSQualityObjectiveMissed":   degraded("5 % of the minutes degraded", 5),
 		"CMSRecorderNearlyFull":       told("14 meetings recorded, 16 slots", func(b *collector.BridgeState) { b.Calls.Value.RecordingMeetings = append(busy, "o") }),
 		"CMSStreamerNearlyFull":       told("190 meetings streamed, 200 slots", func(b *collector.BridgeState) { b.Calls.Value.StreamingMeetings = many(190) }),
 		"CMSRecorderDiskTooSmall":     told("14 recordings all day, 8,000 hours of disk", func(b *collector.BridgeState) { b.Calls.Value.RecordingMeetings = busy }),
 		"CMSMediaModulesLost":         turning("a media module lost", modules(7), modules(6)),
+		"CMSFault":                    turning("ICE failures in syslog", syslogFault(0), syslogFault(1)),
+		"CMSLicenseMissing":           license("licenses gone", cmssim.LicenseNone),
 		"CMSSchedulerDown":            turning("scheduler not UP", scheduler(true), scheduler(false)),
 		"CMSEventsSilent":             turning("events connections closed", events(true), events(false)),
 		"CMSCertificateExpiresSoon":   certificate("certificate ends in 10 days", 10, true),

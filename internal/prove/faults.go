@@ -137,8 +137,8 @@ func (s *script) minute(_ context.Context, broken int) ([]sample, error) {
 
 func (s *script) end() { s.quieted = 0 }
 
-// play lives through quiet, fault and quiet again. The alert may take as long as it promises and lead.
-func play(ctx context.Context, alert string, actors troupe, late, lead time.Duration) (result, error) {
+// play lives through quiet, fault and, to see it resolve, quiet again. The alert may take late longer than its rule promises, and the fault takes lead to begin.
+func play(ctx context.Context, alert string, actors troupe, late, lead time.Duration, resolve bool) (result, error) {
 	r := result{fired: -1, resolved: -1}
 	w, err := newWorld(ctx)
 	if err != nil {
@@ -172,9 +172,14 @@ func play(ctx context.Context, alert string, actors troupe, late, lead time.Dura
 		}
 		if slices.Contains(w.firing(), alert) {
 			r.fired = time.Duration(max(minute-begins, 0)) * step
-			r.runbook = w.followRunbook(ctx, alert, now)
+			if resolve {
+				r.runbook = w.followRunbook(ctx, alert, now)
+			}
 			break
 		}
+	}
+	if !resolve {
+		return r, nil
 	}
 	actors.end()
 	for minute := range max(patienceToHeal, int(2*r.promised/step)) {

@@ -74,9 +74,20 @@ func sampled[T any](s *stage.Stage, value T) collector.Sample[T] {
 	return collector.Sample[T]{Value: value, At: s.Now(), Until: s.Now().Add(forever)}
 }
 
-// counted is a fault in what is counted each minute on the first bridge.
-func counted(words string, count func(live *collector.Live, bridge string)) scene {
-	return scene{fault: words, live: true, during: func(s *stage.Stage, _ int) { count(s.Live, first(s).Name) }}
+// recorded is so many records of a kind that another session of the first bridge sends each minute; leg is what stands in the <callLeg> of each.
+func recorded(words string, aMinute int, kind, leg string) scene {
+	index := 0
+	return scene{fault: words, during: func(s *stage.Stage, _ int) {
+		var body strings.Builder
+		body.WriteString(`<?xml version="1.0"?><records session="0f1f3f5a-9a1c-4c52-8a3e-5a1f0d7a0001">`)
+		for range aMinute {
+			fmt.Fprintf(&body, `<record type="%s" time="%s" recordIndex="%d" correlatorIndex="%d"><callLeg id="%08x-0000-4000-8000-000000000000">%s</callLeg></record>`,
+				kind, s.Now().Format(time.RFC3339), index+1, index, index, leg)
+			index++
+		}
+		body.WriteString(`</records>`)
+		post(s, body.String())
+	}}
 }
 
 // load makes every bridge's load a share of its limit.
@@ -139,6 +150,13 @@ func modules(working int64) func(*stage.Stage) {
 		eachState(s, func(b *collector.BridgeState) {
 			b.MediaModules = sampled(s, collector.MediaModules{Total: 7, Working: working})
 		})
+	}
+}
+
+// syslogFault is how many ICE failures syslog has open on the first bridge.
+func syslogFault(open int) func(*stage.Stage) {
+	return func(s *stage.Stage) {
+		s.Live.SetFaults(region, first(s).Name, collector.SourceSyslog, map[string]int{collector.ICEFailure: open})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"io"
 	"maps"
 	"os"
@@ -219,8 +220,18 @@ func TestSampleConfiguration(t *testing.T) {
 	}
 }
 
-// TestInhibition: Alertmanager's rules of inhibition are those of alerts.
+var update = flag.Bool("update", false, "copy alerts/inhibition.yml into alertmanager.yml")
+
+// TestInhibition: Alertmanager's rules of inhibition are those of alerts (go test -run TestInhibition -update copies them).
 func TestInhibition(t *testing.T) {
+	if *update {
+		const key = "inhibit_rules:\n"
+		head, _, _ := strings.Cut(string(read(t, "packaging", "compose", "alertmanager.yml")), key)
+		_, rules, _ := strings.Cut(string(read(t, "alerts", "inhibition.yml")), key)
+		if err := os.WriteFile(root(t, "packaging", "compose", "alertmanager.yml"), []byte(head+key+rules), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var shipped, meant struct {
 		Rules []any `yaml:"inhibit_rules"`
 	}
@@ -236,7 +247,7 @@ func TestInhibition(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(a, b) || len(meant.Rules) == 0 {
-		t.Error("packaging/compose/alertmanager.yml and alerts/inhibition.yml differ")
+		t.Error("packaging/compose/alertmanager.yml and alerts/inhibition.yml differ; go test -run TestInhibition -update")
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -41,8 +40,8 @@ const (
 	manifestFile = "manifest.json"
 	storeFolder  = "store"
 	streamFolder = "streams"
-	// pauseAtMost bounds how long the writer may be held up while the cut through store and streams is made.
-	pauseAtMost = 2 * time.Minute
+	// pauseTTL is when the writer goes on at the latest if this process dies while it makes the cut through store and streams.
+	pauseTTL = time.Minute
 )
 
 // Manifest says what a backup holds.
@@ -84,12 +83,11 @@ func Create(ctx context.Context, dir string, from Installation) (Manifest, error
 		return Manifest{}, err
 	}
 	m := Manifest{Format: format, Program: from.Program, Streams: map[bus.Stream]bus.SnapshotState{}}
-	resume, err := from.Bus.Pause(ctx, pauseAtMost)
+	resume, err := from.Bus.Pause(ctx, pauseTTL)
 	if err != nil {
 		return Manifest{}, err
 	}
-	cut := sync.OnceFunc(resume)
-	defer cut()
+	defer resume() //nolint:errcheck // read where it matters, below
 	m.Created = time.Now().UTC()
 	for _, stream := range bus.Streams() {
 		from.tell("stream %s", stream)
@@ -98,9 +96,12 @@ func Create(ctx context.Context, dir string, from Installation) (Manifest, error
 		}
 	}
 	if from.Store != nil {
-		if m.ClickHouse, m.Tables, err = from.copyTables(ctx, filepath.Join(dir, storeFolder), cut); err != nil {
+		if m.ClickHouse, m.Tables, err = from.copyTables(ctx, filepath.Join(dir, storeFolder), func() { _ = resume() }); err != nil {
 			return Manifest{}, err
 		}
+	}
+	if err := resume(); err != nil {
+		return Manifest{}, fmt.Errorf("the writer was not held up until the cut was made: %w", err)
 	}
 	from.tell("checksums")
 	sums, err := sumFolder(ctx, dir)

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,19 +10,21 @@ import (
 
 // Consumer reads one work queue for the writer. Messages are acknowledged with jetstream's own vocabulary: Ack or DoubleAck once stored, NakWithDelay to
 // have it again, InProgress to ask for more time, Term to give it up (after PublishDead).
+//
+// Nothing is fetched ahead. The client's endless iterator asks for more when it has not been read for a while (a batch that waits for its store), overflows, drops what
+// it was sent, and these messages come again only after their acknowledgement time-out: a minute after a store came back its backlog was still not moving.
 type Consumer struct {
 	stream   Stream
-	messages jetstream.MessagesContext
+	consumer jetstream.Consumer
 }
 
-// prefetch bounds what is fetched ahead, in messages and bytes, so that a backlog of large parts does not become memory.
-const (
-	prefetchMessages = 1024
-	prefetchBytes    = 32 << 20
-)
+// fetchMessages bounds one fetch: what comes may be parts of a megabyte each.
+const fetchMessages = 64
 
-// Consumer starts reading a work queue. Instances that read the same stream share its messages. Close it, or messages fetched ahead wait for their
-// acknowledgement time-out before another reader gets them.
+// firstWait is how long one fetch waits for a first message at the broker.
+const firstWait = 5 * time.Second
+
+// Consumer starts reading a work queue. Instances that read the same stream share its messages.
 func (b *Bus) Consumer(ctx context.Context, stream Stream) (*Consumer, error) {
 	js, _, err := b.conn()
 	if err != nil {
@@ -37,59 +38,84 @@ func (b *Bus) Consumer(ctx context.Context, stream Stream) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: consumer of stream %s: %w", ErrUnavailable, stream, err)
 	}
-	m, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(prefetchMessages, prefetchBytes), jetstream.PullHeartbeat(5*time.Second))
-	if err != nil {
-		return nil, fmt.Errorf("bus: reading stream %s: %w", stream, err)
-	}
-	return &Consumer{stream: stream, messages: m}, nil
+	return &Consumer{stream: stream, consumer: c}, nil
 }
 
 // Batch waits for a message and returns it with those that follow within linger, at most limit messages and about maxBytes of data. It returns what it has
-// when ctx ends; an error only comes without messages: the context's, or ErrUnavailable when the connection is gone for good.
+// when ctx ends; an error only comes without messages: the context's, or ErrUnavailable when the broker does not serve the queue.
 func (c *Consumer) Batch(ctx context.Context, limit, maxBytes int, linger time.Duration) ([]jetstream.Msg, error) {
-	msg, err := c.next(ctx)
+	msg, err := c.first(ctx)
 	if err != nil {
 		return nil, err
 	}
 	batch := []jetstream.Msg{msg}
 	size := len(msg.Data())
-	wait, cancel := context.WithTimeout(ctx, linger)
-	defer cancel()
-	for len(batch) < limit && size < maxBytes {
-		if msg, err = c.next(wait); err != nil {
-			break // what came before it is good; a lasting error is met again by the next call
+	for lingered := false; len(batch) < limit && size < maxBytes; {
+		asked := min(fetchMessages, limit-len(batch))
+		got := c.waiting(asked)
+		for _, msg := range got {
+			size += len(msg.Data())
 		}
-		batch = append(batch, msg)
-		size += len(msg.Data())
+		batch = append(batch, got...)
+		if len(got) == asked {
+			continue
+		}
+		if lingered {
+			break
+		}
+		lingered = true
+		timer := time.NewTimer(linger)
+		select {
+		case <-timer.C:
+		case <-ctx.Done(): // what is there by now comes with it
+			timer.Stop()
+		}
 	}
 	return batch, nil
 }
 
-func (c *Consumer) next(ctx context.Context) (jetstream.Msg, error) {
+// first waits for one message.
+func (c *Consumer) first(ctx context.Context) (jetstream.Msg, error) {
 	for {
-		msg, err := c.messages.Next(jetstream.NextContext(ctx))
-		switch {
-		case err == nil:
-			return msg, nil
-		case ctx.Err() != nil:
+		wait := firstWait
+		if deadline, ok := ctx.Deadline(); ok {
+			wait = max(min(wait, time.Until(deadline)), time.Millisecond)
+		}
+		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			// The broker is away; the client reconnects and asks again by itself.
-		default:
+		}
+		fetched, err := c.consumer.Fetch(1, jetstream.FetchMaxWait(wait))
+		if err != nil {
 			return nil, fmt.Errorf("%w: reading stream %s: %w", ErrUnavailable, c.stream, err)
+		}
+		select {
+		case msg, ok := <-fetched.Messages():
+			if ok {
+				return msg, nil
+			}
+			if err := fetched.Error(); err != nil {
+				return nil, fmt.Errorf("%w: reading stream %s: %w", ErrUnavailable, c.stream, err)
+			}
+		case <-ctx.Done():
+			go func() { // at most firstWait long: a message that was on its way goes back
+				for msg := range fetched.Messages() {
+					_ = msg.Nak() // best effort: without it the message returns after ackWait
+				}
+			}()
+			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-// Close ends reading. Messages that were fetched ahead but not handed out go back to the stream.
-func (c *Consumer) Close() {
-	c.messages.Drain()
-	for {
-		msg, err := c.messages.Next(jetstream.NextMaxWait(100 * time.Millisecond))
-		if err != nil {
-			break
-		}
-		_ = msg.Nak() // best effort: without it the message returns after ackWait
+// waiting are up to a number of messages that are there. An error is met again by the next first.
+func (c *Consumer) waiting(count int) []jetstream.Msg {
+	fetched, err := c.consumer.FetchNoWait(count)
+	if err != nil {
+		return nil
 	}
-	c.messages.Stop()
+	var list []jetstream.Msg
+	for msg := range fetched.Messages() {
+		list = append(list, msg)
+	}
+	return list
 }

@@ -28,7 +28,6 @@ func fill(t *testing.T, b *bus.Bus) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	for _, m := range take(t, c, 7) {
 		if err := m.DoubleAck(t.Context()); err != nil {
 			t.Fatal(err)
@@ -103,18 +102,16 @@ func TestSnapshotRestored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	take(t, c, 33)
 }
 
-// While paused nothing is handed out and publishing goes on; afterwards everything comes, and also where nobody resumes.
+// While paused nothing is handed out, however long it lasts, and publishing goes on; afterwards everything comes, and also when who paused went away.
 func TestPause(t *testing.T) {
 	b := storagetest.Bus(t)
 	c, err := b.Consumer(t.Context(), bus.CDR)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	publish := func() {
 		t.Helper()
 		if err := b.PublishBody(t.Context(), body("cb1", "x")); err != nil {
@@ -123,21 +120,26 @@ func TestPause(t *testing.T) {
 	}
 	publish()
 	take(t, c, 1)
-	resume, err := b.Pause(t.Context(), time.Minute)
+	const ttl = 1500 * time.Millisecond
+	resume, err := b.Pause(t.Context(), ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
 	publish()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*ttl)
 	defer cancel()
 	if got, err := c.Batch(ctx, 1, 1, time.Millisecond); err == nil {
 		t.Errorf("%d messages were handed out during the pause", len(got))
 	}
-	resume()
+	if err := errors.Join(resume(), resume()); err != nil {
+		t.Error(err)
+	}
 	take(t, c, 1)
-	if _, err := b.Pause(t.Context(), 500*time.Millisecond); err != nil {
+	gone, leave := context.WithCancel(t.Context())
+	if _, err := b.Pause(gone, ttl); err != nil {
 		t.Fatal(err)
 	}
+	leave()
 	publish()
 	take(t, c, 1)
 }

@@ -877,7 +877,7 @@ CREATE TABLE IF NOT EXISTS bridgewatch.events_data_local ON CLUSTER 'bridgewatch
     sequence        UInt64                 COMMENT 'Tells changes of one instant apart' CODEC(DoubleDelta, ZSTD(1)),
     cms_cluster     LowCardinality(String) COMMENT 'Cluster, as named in the configuration',
     call_bridge     LowCardinality(String) COMMENT 'Bridge that told of it',
-    kind            LowCardinality(String) COMMENT 'call_started, call_changed, call_ended, participant_added, participant_joined, participant_changed, participant_left; connected, settled, lost, refused, unsupported: of the connection; witness_differs, witness_agrees: element names the pair, to says what',
+    kind            LowCardinality(String) COMMENT 'call_started, call_changed, call_ended, participant_added, participant_joined, participant_changed, participant_left; connected, settled, lost, refused, unsupported: of the connection; witness_differs, witness_agrees: element names the finding, to says why',
     call_id         UUID                   COMMENT 'Call GUID on that bridge; zero: none' CODEC(ZSTD(1)),
     call_correlator UUID                   COMMENT 'The meeting; zero: none or not told' CODEC(ZSTD(1)),
     participant_id  UUID                   COMMENT 'Participant GUID, the same on all bridges; zero: none' CODEC(ZSTD(1)),

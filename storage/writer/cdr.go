@@ -59,7 +59,6 @@ func (w *Writer) consumeOnce(ctx context.Context, stream bus.Stream, write func(
 	if err != nil {
 		return err
 	}
-	defer consumer.Close()
 	for {
 		quiet, cancel := context.WithTimeout(ctx, pauseBetweenSweeps)
 		messages, err := consumer.Batch(quiet, w.cfg.BatchMessages, w.cfg.BatchBytes, w.cfg.Linger)

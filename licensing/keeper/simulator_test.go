@@ -1,0 +1,170 @@
+package keeper
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/cdr"
+	"github.com/bridgewatch/bridgewatch/internal/cmssim"
+	"github.com/bridgewatch/bridgewatch/licensing"
+	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/storagetest"
+)
+
+// heard is a receiver of CDRs that keeps facts.
+type heard struct{ ledger *cdr.Ledger }
+
+func (h heard) RoundTrip(r *http.Request) (*http.Response, error) {
+	for raw, err := range cdr.Scan(r.Body, cdr.Limits{}) {
+		if err != nil {
+			return nil, err
+		}
+		record, err := cdr.Decode(raw)
+		if err != nil {
+			return nil, err
+		}
+		h.ledger.Add(cdr.SourcedRecord{Record: record, Source: strings.TrimPrefix(r.URL.Path, "/"), Cluster: "emea", Received: record.Time})
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
+}
+
+// api asks a simulated bridge for one element's text below the root of an object; empty where it is not there.
+func api(t *testing.T, b *cmssim.Bridge, path, element string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://bridge/api/v1/"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(b.Username, b.Password)
+	answer, err := b.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := etree.NewDocument()
+	if _, err := document.ReadFrom(answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d, %v", path, answer.StatusCode, err)
+	}
+	if e := document.Root().FindElement(element); e != nil {
+		return e.Text()
+	}
+	return ""
+}
+
+// TestAgainstSimulator: over a simulated working day of a cluster of three bridges the use computed from its CDRs is what the simulator knows to be true, at every minute: its own count
+// is that of the meetings it plays, and shares no code with ours. While a leg is connected that will tell its use of video only at its end, ours may be higher, never lower.
+func TestAgainstSimulator(t *testing.T) {
+	conn := storagetest.Store(t)
+	start := time.Date(2026, 8, 3, 5, 0, 0, 0, time.UTC)
+	receiver := heard{cdr.NewLedger(cdr.DefaultSettings())}
+	sim, err := cmssim.NewStepped(cmssim.Config{Bridges: 3, Seed: 11, Start: start}, receiver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range sim.Bridges() {
+		if err := b.AddReceiver("http://receiver/" + b.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const minutes = 10 * 60
+	var truth []cmssim.LicenseUse
+	for m := range minutes {
+		sim.Advance(t.Context(), time.Duration(m)*time.Minute)
+		use, ok := sim.LicenseUse("emea")
+		if !ok {
+			t.Fatal("no cluster emea")
+		}
+		truth = append(truth, use)
+	}
+	end := start.Add(minutes * time.Minute)
+	facts := receiver.ledger.Changed(end)
+	insert(t, conn, storage.CallFacts, facts.Calls)
+	insert(t, conn, storage.LegFacts, facts.Legs)
+	insert(t, conn, storage.RecordingFacts, facts.Recordings)
+	insert(t, conn, storage.StreamFacts, facts.Streams)
+	insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, owners(t, sim.Bridges()[0], facts, start))
+
+	k := New(Config{Clusters: map[string]licensing.Readings{"emea": licensing.DefaultReadings()}},
+		Deps{Store: conn, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return end }})
+	if err := k.Round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var intervals []licensing.Interval
+	unsure := map[int]bool{} // minutes at which a leg has not told
+	err = storage.NewQueries(conn).EachLicenseInterval(t.Context(), storage.LicensePeriod{Clusters: []string{"emea"}, From: start.Add(-24 * time.Hour), To: end}, func(i storage.LicenseInterval) error {
+		intervals = append(intervals, licensing.Interval{Span: licensing.Span{From: i.From, To: i.Until}, Sixths: int64(i.SMPSixths), Personal: int64(i.PMP), Recordings: int64(i.Recordings), Streams: int64(i.Streams)})
+		if i.Reading == string(licensing.ReadUnknownVideo) {
+			for m := range minutes {
+				if at := start.Add(time.Duration(m) * time.Minute); !i.From.After(at) && at.Before(i.Until) {
+					unsure[m] = true
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	levels := licensing.Levels(intervals)
+	compared, busiest := 0, 0
+	for m, want := range truth {
+		got := licensing.UseAt(levels, start.Add(time.Duration(m)*time.Minute))
+		if int(got.PMP) != want.PersonalLicenses || int(got.Recordings) != want.Recordings || int(got.Streams) != want.Streams {
+			t.Fatalf("minute %d: %+v, truth %+v", m, got, want)
+		}
+		if unsure[m] {
+			if int(got.SMPSixths) < want.SharedSixths() {
+				t.Fatalf("minute %d: %d sixths, understated: truth %d", m, got.SMPSixths, want.SharedSixths())
+			}
+			continue
+		}
+		if int(got.SMPSixths) != want.SharedSixths() {
+			t.Fatalf("minute %d: %d sixths, truth %d (%+v)", m, got.SMPSixths, want.SharedSixths(), want)
+		}
+		compared++
+		busiest = max(busiest, want.SharedSixths())
+	}
+	t.Logf("%d meetings' intervals; %d of %d minutes compared exactly, up to %d sixths; at the rest ours was never lower", len(intervals), compared, minutes, busiest)
+	if compared < minutes/3 || busiest < 60 {
+		t.Errorf("only %d minutes compared, up to %d sixths", compared, busiest)
+	}
+}
+
+// owners asks for the owners of all spaces that meetings used.
+func owners(t *testing.T, b *cmssim.Bridge, facts cdr.Facts, at time.Time) (rows []storage.Owner) {
+	t.Helper()
+	known := map[uuid.UUID]bool{}
+	licensed := map[string]string{}
+	for _, c := range facts.Calls {
+		if c.SpaceID == uuid.Nil || known[c.SpaceID] {
+			continue
+		}
+		known[c.SpaceID] = true
+		row := storage.Owner{CMSCluster: "emea", SpaceID: c.SpaceID, ValidFrom: at}
+		if user := api(t, b, "coSpaces/"+c.SpaceID.String(), "ownerId"); user != "" {
+			row.OwnerID = uuid.MustParse(user)
+			if _, asked := licensed[user]; !asked {
+				profile := api(t, b, "users/"+user, "userProfile")
+				if profile == "" {
+					profile = api(t, b, "system/profiles", "userProfile")
+				}
+				licensed[user] = "false"
+				if profile != "" {
+					licensed[user] = api(t, b, "userProfiles/"+profile, "hasLicense")
+				}
+			}
+			row.HasLicense = new(uint8(0))
+			if licensed[user] == "true" {
+				*row.HasLicense = 1
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
