@@ -354,7 +354,8 @@ func TestFollows(t *testing.T) {
 	for _, s := range f.rows.stays {
 		if s.Left == nil {
 			open[s.CallBridge+" "+s.CallID.String()+" "+s.ParticipantID.String()] = true
-			if s.Capture == "" && s.HostBridge != place[s.ParticipantID.String()] {
+			// Who came at the very end is written before the API has told where he is.
+			if late := s.HostBridge == "" && time.Since(s.Joined) < time.Minute; s.Capture == "" && s.HostBridge != place[s.ParticipantID.String()] && !late {
 				t.Errorf("%s is on %q, in the rows on %q", s.Name, place[s.ParticipantID.String()], s.HostBridge)
 			}
 		}
