@@ -13,7 +13,7 @@ import (
 )
 
 // keptForEver are tables without a retention: they grow with what changes, not with time, and their oldest rows may still hold.
-var keptForEver = []string{"cdr_sessions_data", "goose_db_version", "license_entitlements_data", "owners_data", "settings_data"}
+var keptForEver = []string{"cdr_sessions_data", "goose_db_version", "license_entitlements_data", "license_units_data", "owners_data", "settings_data"}
 
 // TestRetention: rows older than the retention leave the disk, a shorter one takes effect on what is there, and no table was forgotten.
 func TestRetention(t *testing.T) {

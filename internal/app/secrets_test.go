@@ -197,18 +197,25 @@ func TestSecretsOfTheWholeProgram(t *testing.T) {
 func apiAnswers(t *testing.T, base string) map[string]string {
 	t.Helper()
 	answers := map[string]string{}
-	get := func(path string) string {
+	once := func(path string) (status int, text string) {
 		answer, err := http.Get(base + path) //nolint:noctx // of a test
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer answer.Body.Close() //nolint:errcheck // read to its end
-		text, err := io.ReadAll(answer.Body)
+		body, err := io.ReadAll(answer.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answers["GET "+path] = string(text)
-		return string(text)
+		return answer.StatusCode, string(body)
+	}
+	get := func(path string) string {
+		status, text := once(path)
+		for began := time.Now(); status == http.StatusServiceUnavailable && time.Since(began) < time.Minute; status, text = once(path) { // what is not computed yet
+			time.Sleep(time.Second)
+		}
+		answers["GET "+path] = text
+		return text
 	}
 	get("/")
 	get("/-/ready")

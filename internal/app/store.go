@@ -105,7 +105,7 @@ func timelines(r config.Retention) config.Duration  { return r.Events }
 func syslogs(r config.Retention) config.Duration    { return r.Syslog }
 func quarantine(r config.Retention) config.Duration { return r.Quarantine }
 
-// ttls of all tables whose rows age. Tables of migrations that this list lacks keep their rows for ever.
+// ttls of all tables whose rows age. Tables of migrations that this list lacks keep their rows for ever; license_units_data is a note of progress, whose day is none.
 var ttls = []ttl{
 	{"cdr_bodies_data", "received", raw},
 	{"cdr_records_data", "received", raw},
@@ -117,7 +117,6 @@ var ttls = []ttl{
 	{"streams_data", "start", facts},
 	{"alarms_data", "raised", facts},
 	{"license_intervals_data", "start_day", facts},
-	{"license_units_data", "start_day", facts},
 	{"bridge_samples_data", "time", samples},
 	{"license_samples_data", "time", samples},
 	{"personal_license_samples_data", "time", samples},

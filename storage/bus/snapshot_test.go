@@ -120,7 +120,7 @@ func TestPause(t *testing.T) {
 	}
 	publish()
 	take(t, c, 1)
-	const ttl = 1500 * time.Millisecond
+	const ttl = 6 * time.Second
 	resume, err := b.Pause(t.Context(), ttl)
 	if err != nil {
 		t.Fatal(err)
