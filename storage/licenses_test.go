@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
@@ -42,17 +41,17 @@ func TestReportedDaysView(t *testing.T) {
 				SMPAudio: n(), SMPPtP: n(), SMPFull: n(), Rec: n(), Str: n(), Polled: at})
 		}
 	}
-	insert(t, conn, storage.TableLicenseSamples, rows)
+	storagetest.Insert(t, conn, storage.Table{Name: storage.TableLicenseSamples, Row: rows[0]}, rows...)
 	told := func(written time.Time, day string, smp int64) storage.LicenseEntitlement {
 		first, _ := time.Parse(time.DateOnly, day)
 		since, offsets := storage.ZoneOffsets(zone, from.AddDate(-1, 0, 0), from.AddDate(1, 0, 0))
 		return storage.LicenseEntitlement{ZoneFrom: since, ZoneOffset: offsets, LicensePool: "main", ValidFrom: first, PMP: new(int64(236)), SMP: &smp, DayBoundary: zone.String(), PMPCompares: "assigned",
 			CMSClusters: []string{"emea", "amer"}, Written: written}
 	}
-	insert(t, conn, storage.TableLicenseEntitlements, []storage.LicenseEntitlement{
+	storagetest.Insert(t, conn, storage.Table{Name: storage.TableLicenseEntitlements, Row: storage.LicenseEntitlement{}},
 		told(from, "2026-10-31", 1), // no longer in the configuration
 		told(from, "2026-11-01", 25), told(from.Add(time.Hour), "2026-11-01", 30), told(from.Add(time.Hour), "2026-11-03", 31),
-	})
+	)
 
 	snapshots, err := storage.NewQueries(conn).LicenseSnapshots(t.Context(), []string{"emea", "amer"}, storage.Period{From: from, To: from.AddDate(0, 0, 9)})
 	if err != nil {
@@ -109,22 +108,5 @@ func TestReportedDaysView(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("days: day, SMP sixths, PMP, assigned, recording, over (-licensing +view):\n%s", diff)
-	}
-}
-
-// insert sends rows of a table's row type as one batch.
-func insert[T any](t *testing.T, conn driver.Conn, table string, rows []T) {
-	t.Helper()
-	batch, err := conn.PrepareBatch(t.Context(), storage.Table{Name: table, Row: *new(T)}.Insert())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rows {
-		if err := batch.AppendStruct(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := batch.Send(); err != nil {
-		t.Fatal(err)
 	}
 }

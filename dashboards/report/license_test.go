@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 	"github.com/xuri/excelize/v2"
 
@@ -23,22 +22,6 @@ import (
 )
 
 func TestMain(m *testing.M) { storagetest.Main(m) }
-
-func insert[T any](t *testing.T, conn driver.Conn, table storage.Table, rows ...T) {
-	t.Helper()
-	batch, err := conn.PrepareBatch(t.Context(), table.Insert())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rows {
-		if err := batch.AppendStruct(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := batch.Send(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // stored is a store with intervals around the change of clocks in Berlin on 25 October 2026, a day of 25 hours.
 func stored(t *testing.T) (*storage.Queries, Pool) {
@@ -63,7 +46,7 @@ func stored(t *testing.T) (*storage.Queries, Pool) {
 		if pmp == 1 {
 			row.License = "pmp"
 		}
-		insert(t, conn, storage.LicenseIntervals, row)
+		storagetest.Insert(t, conn, storage.LicenseIntervals, row)
 	}
 	// 24 October: 6 sixths, then 12 from 10:00 to 11:00.
 	take("2026-10-24 09:00", "2026-10-24 11:00", "Ada", 6, 0, 0, licensing.RuleOwnerWithoutPMP)
@@ -77,9 +60,9 @@ func stored(t *testing.T) (*storage.Queries, Pool) {
 		take("2026-10-26 09:00", "2026-10-26 10:00", owner, 6, 0, 0, licensing.RuleOwnerWithoutPMP)
 	}
 	take("2026-10-26 09:30", "2026-10-26 09:31", "Cid", 1, 0, 0, licensing.RuleSixthAudioOnly)
-	insert(t, conn, storage.LicenseUnits, storage.LicenseUnit{Cluster: "emea", StartDay: storage.AllDays(), FactsUntil: at("2026-10-28 12:00"), Version: 1})
+	storagetest.Insert(t, conn, storage.LicenseUnits, storage.LicenseUnit{Cluster: "emea", StartDay: storage.AllDays(), FactsUntil: at("2026-10-28 12:00"), Version: 1})
 	// Records from the 23rd on; on the 27th an hour is missing.
-	insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{1}, Cluster: "emea", Bridge: "cb1", FirstIndex: 0, LastIndex: 999, FirstTime: at("2026-10-23 12:00"), LastTime: at("2026-10-28 12:00"),
+	storagetest.Insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{1}, Cluster: "emea", Bridge: "cb1", FirstIndex: 0, LastIndex: 999, FirstTime: at("2026-10-23 12:00"), LastTime: at("2026-10-28 12:00"),
 		Records: 990, Missing: 10, Gaps: []cdr.Gap{{After: 500, Count: 10, From: at("2026-10-27 14:00"), To: at("2026-10-27 15:00")}}, Version: 1})
 	two, ten := int64(2), int64(10)
 	return storage.NewQueries(conn), Pool{Name: "main", Clusters: []string{"emea"}, Zone: berlin, Readings: licensing.DefaultReadings(),

@@ -39,8 +39,32 @@ func MakeLicense(ctx context.Context, q *storage.Queries, p Pool, from, to, now 
 	return NewLicense(in), nil
 }
 
+// MakeStanding is MakeLicense without what only people read, the owners and the comparison by five minutes: days, overage and enforcement as of now.
+func MakeStanding(ctx context.Context, q *storage.Queries, p Pool, now time.Time) (License, error) {
+	in, err := gatherStanding(ctx, q, p, now.AddDate(0, 0, 1-licensing.WindowDays), now, now)
+	if err != nil {
+		return License{}, err
+	}
+	return NewLicense(in), nil
+}
+
 // gather asks the store for the input of a report.
 func gather(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time) (LicenseInput, error) {
+	in, err := gatherStanding(ctx, q, p, from, to, now)
+	if err != nil {
+		return in, err
+	}
+	if len(in.Snapshots) > 0 {
+		if in.Steps, err = q.LicenseUse(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.bins(), To: in.To}, licensing.BinSeconds*time.Second); err != nil {
+			return in, err
+		}
+	}
+	in.Owners, err = q.LicenseOwners(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, topOwners)
+	return in, err
+}
+
+// gatherStanding asks the store for the part of the input that says how a pool stands.
+func gatherStanding(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time) (LicenseInput, error) {
 	// What is sealed and computed again has milliseconds, as the store does.
 	in := LicenseInput{Pool: p, From: from.Truncate(time.Millisecond), To: to.Truncate(time.Millisecond), GeneratedAt: now.Truncate(time.Millisecond)}
 	window := in.window()
@@ -48,19 +72,11 @@ func gather(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.
 	if in.Computed, err = q.LicenseProgress(ctx, p.Clusters); err != nil {
 		return in, err
 	}
-	wide := storage.LicensePeriod{Clusters: p.Clusters, From: window, To: in.To}
-	if in.Days, err = q.LicenseDays(ctx, wide, p.Zone); err != nil {
+	if in.Days, err = q.LicenseDays(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: window, To: in.To}, p.Zone); err != nil {
 		return in, err
 	}
 	if in.Snapshots, err = q.LicenseSnapshots(ctx, p.Clusters, storage.Period{From: window.Add(-licensing.LongestPause), To: in.To.Add(licensing.LongestPause)}); err != nil {
 		return in, err
-	}
-	if len(in.Snapshots) > 0 {
-		bins := wide
-		bins.From = in.bins()
-		if in.Steps, err = q.LicenseUse(ctx, bins, licensing.BinSeconds*time.Second); err != nil {
-			return in, err
-		}
 	}
 	known, err := q.Completeness(ctx, storage.Period{From: window, To: in.To})
 	if err != nil {
@@ -71,10 +87,7 @@ func gather(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.
 			in.Sessions = append(in.Sessions, s)
 		}
 	}
-	if in.Features, err = q.LicenseFeatures(ctx, p.Clusters, in.To); err != nil {
-		return in, err
-	}
-	in.Owners, err = q.LicenseOwners(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, topOwners)
+	in.Features, err = q.LicenseFeatures(ctx, p.Clusters, in.To)
 	return in, err
 }
 

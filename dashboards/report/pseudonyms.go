@@ -58,9 +58,6 @@ func (r *License) Pseudonymize() {
 	}
 }
 
-// Pseudonymize puts numbers in the place of the names of people and meetings.
-func (e *Explanation) Pseudonymize() { e.pseudonymize(newPseudonyms()) }
-
 func (e *Explanation) pseudonymize(p *pseudonyms) {
 	for k := range e.Meetings {
 		m := &e.Meetings[k]

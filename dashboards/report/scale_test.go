@@ -48,7 +48,7 @@ ARRAY JOIN range(toUInt32(pieces)) AS piece`); err != nil {
 	if err := keeping.Note(t.Context(), storage.LicenseUnit{Cluster: "emea", StartDay: storage.AllDays(), FactsUntil: to, Version: 1}); err != nil {
 		t.Fatal(err)
 	}
-	insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{1}, Cluster: "emea", Bridge: "cb1", LastIndex: 1, FirstTime: from, LastTime: to, Records: 2, Version: 1})
+	storagetest.Insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{1}, Cluster: "emea", Bridge: "cb1", LastIndex: 1, FirstTime: from, LastTime: to, Records: 2, Version: 1})
 	var intervals, bytes uint64
 	if err := conn.QueryRow(t.Context(), "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase() AND table = 'license_intervals_data'").Scan(&intervals, &bytes); err != nil {
 		t.Fatal(err)

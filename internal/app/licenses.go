@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -88,21 +87,18 @@ func (a *App) runLicenses(ctx context.Context) error {
 	for _, p := range a.pools { // known before anything is computed
 		a.live.SetPool(p.Name, collector.Sample[collector.PoolState]{Value: collector.PoolState{Entitlement: entitled(p, now)}, At: now, Until: now.Add(poolStateAge)})
 	}
-	standing := &standings{app: a, pools: a.pools}
+	standing := &standings{app: a, days: map[string]standingDay{}}
 	k := keeper.New(keeperConfig(a.pools), keeper.Deps{Store: a.Conn(), Kept: standing.tell, Log: a.log, Now: time.Now})
 	return k.Run(ctx)
 }
 
-// standings tells the live state what pools use now and where they stand.
+// standings tells the live state what pools use now and where they stand. The keeper's goroutine alone calls it.
 type standings struct {
-	app   *App
-	pools []report.Pool
-
-	mu   sync.Mutex
+	app  *App
 	days map[string]standingDay // by pool
 }
 
-// standingDay remembers what changes with a day's end only.
+// standingDay is what is asked for more rarely than use, as it takes the whole window.
 type standingDay struct {
 	made        time.Time
 	overageDays *int64
@@ -117,14 +113,9 @@ const standingAge = time.Minute
 const poolStateAge = 10 * time.Minute
 
 func (s *standings) tell(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.days == nil {
-		s.days = map[string]standingDay{}
-	}
 	q := s.app.Store()
 	now := time.Now()
-	for _, p := range s.pools {
+	for _, p := range s.app.pools {
 		state, err := s.state(ctx, q, p, now)
 		if err != nil {
 			s.app.log.Warn("what a license pool uses could not be asked for", "license_pool", p.Name, "error", err)
@@ -146,7 +137,7 @@ func (s *standings) state(ctx context.Context, q *storage.Queries, p report.Pool
 	}
 	known, ok := s.days[p.Name]
 	if !ok || now.Sub(known.made) > standingAge {
-		made, err := report.MakeLicense(ctx, q, p, now.AddDate(0, 0, 1-licensing.WindowDays), now, now)
+		made, err := report.MakeStanding(ctx, q, p, now)
 		if err != nil {
 			return collector.PoolState{}, err
 		}

@@ -178,7 +178,7 @@ func (k *Keeper) day(ctx context.Context, cluster string, readings licensing.Rea
 		if !own[i.Meeting] {
 			continue
 		}
-		row := Row(i, day, asOf)
+		row := rowOf(i, day, asOf)
 		row.Part = parts[i.Meeting]
 		parts[i.Meeting]++
 		at := place{row.Meeting, row.Part}
@@ -200,8 +200,8 @@ func (k *Keeper) day(ctx context.Context, cluster string, readings licensing.Rea
 // farAhead is later than any bridge's clock: what has not ended is computed as if it went on till then, and stored without an end.
 const farAhead = 24 * time.Hour
 
-// Row is an interval as stored; one that ends at asOf because its meeting goes on has no end yet.
-func Row(i licensing.Interval, day, asOf time.Time) storage.LicenseInterval {
+// rowOf is an interval as stored; one that ends at asOf because its meeting goes on has no end yet.
+func rowOf(i licensing.Interval, day, asOf time.Time) storage.LicenseInterval {
 	m := i.Meeting
 	row := storage.LicenseInterval{StartDay: day, Cluster: m.Cluster, Meeting: m.ID, From: i.From.UTC(), Until: i.To.UTC(), Name: m.Name, Space: m.Space, Tenant: m.Tenant,
 		OwnerName: m.OwnerName, Bridges: m.Bridges, License: string(i.License), SMPSixths: uint8(i.Sixths), SharedSixths: uint8(i.Shared), PMP: uint8(i.Personal), //nolint:gosec // 0 to 6

@@ -22,23 +22,6 @@ import (
 
 func TestMain(m *testing.M) { storagetest.Main(m) }
 
-// insert writes rows, of facts with a version that grows.
-func insert[T any](t *testing.T, conn driver.Conn, table storage.Table, rows []T) {
-	t.Helper()
-	batch, err := conn.PrepareBatch(t.Context(), table.Insert())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rows {
-		if err := batch.AppendStruct(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := batch.Send(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // world is meetings as they are, from which both the rows and the expectation are made.
 type world struct {
 	rnd      *rand.Rand
@@ -146,10 +129,10 @@ func (w *world) store(t *testing.T, conn driver.Conn, meetings []*licensing.Meet
 			owners = append(owners, o)
 		}
 	}
-	insert(t, conn, storage.CallFacts, calls)
-	insert(t, conn, storage.LegFacts, legs)
-	insert(t, conn, storage.RecordingFacts, recordings)
-	insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, owners)
+	storagetest.Insert(t, conn, storage.CallFacts, calls...)
+	storagetest.Insert(t, conn, storage.LegFacts, legs...)
+	storagetest.Insert(t, conn, storage.RecordingFacts, recordings...)
+	storagetest.Insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, owners...)
 }
 
 func (w *world) expected(now time.Time) []string {
@@ -157,7 +140,7 @@ func (w *world) expected(now time.Time) []string {
 	var lines []string
 	parts := map[*licensing.Meeting]uint16{}
 	for _, i := range licensing.Intervals(w.meetings, licensing.DefaultReadings(), asOf) {
-		row := Row(i, time.Time{}, asOf)
+		row := rowOf(i, time.Time{}, asOf)
 		row.Part = parts[i.Meeting]
 		parts[i.Meeting]++
 		lines = append(lines, line(row))
@@ -262,7 +245,7 @@ func TestKept(t *testing.T) {
 
 	// An owner loses the license before a meeting begins; those that began earlier keep it.
 	m := w.meetings[len(w.meetings)-1]
-	insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, []storage.Owner{{CMSCluster: "emea", SpaceID: m.Space, ValidFrom: m.Start().Add(time.Hour), OwnerID: m.Owner.ID, HasLicense: new(uint8(0))}})
+	storagetest.Insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, storage.Owner{CMSCluster: "emea", SpaceID: m.Space, ValidFrom: m.Start().Add(time.Hour), OwnerID: m.Owner.ID, HasLicense: new(uint8(0))})
 	round("lost after the start")
 
 	// A fresh keeper finds nothing to do; with other readings all is made anew.

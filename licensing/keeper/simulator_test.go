@@ -84,11 +84,11 @@ func TestAgainstSimulator(t *testing.T) {
 	}
 	end := start.Add(minutes * time.Minute)
 	facts := receiver.ledger.Changed(end)
-	insert(t, conn, storage.CallFacts, facts.Calls)
-	insert(t, conn, storage.LegFacts, facts.Legs)
-	insert(t, conn, storage.RecordingFacts, facts.Recordings)
-	insert(t, conn, storage.StreamFacts, facts.Streams)
-	insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, owners(t, sim.Bridges()[0], facts, start))
+	storagetest.Insert(t, conn, storage.CallFacts, facts.Calls...)
+	storagetest.Insert(t, conn, storage.LegFacts, facts.Legs...)
+	storagetest.Insert(t, conn, storage.RecordingFacts, facts.Recordings...)
+	storagetest.Insert(t, conn, storage.StreamFacts, facts.Streams...)
+	storagetest.Insert(t, conn, storage.Table{Name: "owners_data", Row: storage.Owner{}}, owners(t, sim.Bridges()[0], facts, start)...)
 
 	k := New(Config{Clusters: map[string]licensing.Readings{"emea": licensing.DefaultReadings()}},
 		Deps{Store: conn, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return end }})
