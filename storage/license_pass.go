@@ -104,7 +104,7 @@ func (q *Queries) licenseLots(ctx context.Context, p LicensePeriod) ([]licenseLo
 	}
 	var lots []licenseLot
 	for _, d := range days {
-		if n := len(lots); n > 0 && lots[n-1].rows+d.Rows <= lotRows {
+		if n := len(lots); n > 0 && lots[n-1].rows+d.Rows <= q.lotRows {
 			lots[n-1].last, lots[n-1].rows = d.Day, lots[n-1].rows+d.Rows
 			continue
 		}
