@@ -10,33 +10,19 @@ import (
 	"github.com/bridgewatch/bridgewatch/licensing"
 )
 
-// LicenseLevels gives the use of shared licenses at every instant of a period at which an interval begins or ends, in order of time.
-func (q *Queries) LicenseLevels(ctx context.Context, p LicensePeriod, point func(at time.Time, sixths int64)) error {
-	c, err := q.licenseIntervals(ctx, p)
+// LicenseLevels gives the use of shared licenses at every instant (Unix milliseconds) of a period at which an interval begins or ends, in order of time.
+func (q *Queries) LicenseLevels(ctx context.Context, p LicensePeriod, point func(at, sixths int64)) error {
+	sweep := licensing.NewSweep(p.From, p.To, func(at int64, use licensing.Use, _ int64) { point(at, use.SMPSixths) })
+	err := q.licensePass(ctx, p, false, func(spans []licenseSpan) {
+		for i := range spans {
+			s := &spans[i]
+			sweep.Add(s.from, s.until, s.sixths(), 0, 0, 0)
+		}
+	}, func(lot licenseLot) { sweep.Settle(lot.settled()) })
 	if err != nil {
 		return err
 	}
-	rows, err := q.conn.Query(c.within(ctx), `
-SELECT t, sum(d) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS sixths
-FROM (SELECT t, sum(sign * toInt64(smp_sixths)) AS d FROM license_intervals_data FINAL
-	ARRAY JOIN [greatest(from, {from:DateTime64(3, 'UTC')}), until] AS t, [toInt64(1), toInt64(-1)] AS sign
-	`+c.where()+` AND t < {to:DateTime64(3, 'UTC')} GROUP BY t)
-ORDER BY t`)
-	if err != nil {
-		return fmt.Errorf("query levels of license use: %w", err)
-	}
-	defer rows.Close() //nolint:errcheck // Err below tells
-	for rows.Next() {
-		var at time.Time
-		var sixths int64
-		if err := rows.Scan(&at, &sixths); err != nil {
-			return fmt.Errorf("read levels of license use: %w", err)
-		}
-		point(at, sixths)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read levels of license use: %w", err)
-	}
+	sweep.Finish()
 	return nil
 }
 
