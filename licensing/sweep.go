@@ -1,6 +1,7 @@
 package licensing
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -11,9 +12,8 @@ type Sweep struct {
 	from, to int64
 	tell     []func(at int64, use Use, started int64)
 	waiting  []change
+	spare    []change // what sorting works in
 	now      Use
-	// What settling and sorting work in, kept for the next time.
-	settled, spare []change
 }
 
 // change is what an interval adds from an instant on, or takes away.
@@ -42,20 +42,14 @@ func (s *Sweep) Add(from, until int64, sixths, pmp, recordings, streams uint8) {
 	}
 }
 
+// Grow makes room for so many more intervals.
+func (s *Sweep) Grow(intervals int) { s.waiting = slices.Grow(s.waiting, 2*intervals) }
+
 // Settle tells all that is before an instant: no interval that is added later begins before it.
 func (s *Sweep) Settle(before time.Time) {
-	end := before.UnixMilli()
-	settled, rest := s.settled[:0], s.waiting[:0]
-	for _, c := range s.waiting {
-		if c.at < end {
-			settled = append(settled, c)
-		} else {
-			rest = append(rest, c)
-		}
-	}
-	s.waiting = rest
-	s.settled, s.spare = sortChanges(settled, s.spare)
-	settled = s.settled
+	s.waiting, s.spare = sortChanges(s.waiting, s.spare)
+	end, _ := slices.BinarySearchFunc(s.waiting, before.UnixMilli(), func(c change, at int64) int { return cmp.Compare(c.at, at) })
+	settled := s.waiting[:end]
 	for i := 0; i < len(settled); {
 		at, started := settled[i].at, int64(0)
 		for ; i < len(settled) && settled[i].at == at; i++ {
@@ -77,6 +71,7 @@ func (s *Sweep) Settle(before time.Time) {
 			tell(at, s.now, started)
 		}
 	}
+	s.waiting = s.waiting[:copy(s.waiting, s.waiting[end:])]
 }
 
 // Finish tells all the rest.

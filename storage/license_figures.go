@@ -52,26 +52,21 @@ func (q *Queries) LicenseFigures(ctx context.Context, ask LicenseQuestion) (Lice
 	}
 	owners := newOwnerSums(ask.LicensePeriod)
 	sweep := licensing.NewSweep(read.From, read.To, tell...)
-	err := q.licensePass(ctx, read, ask.Owners > 0, func(spans []licenseSpan) {
-		for i := range spans {
-			s := &spans[i]
-			sweep.Add(s.from, s.until, s.sixths(), s.pmp(), s.recordings(), s.streams())
-		}
-		if ask.Owners > 0 {
-			owners.add(spans)
-		}
-	}, func(lot licenseLot) { sweep.Settle(lot.settled()) })
+	var add func([]licenseSpan)
+	if ask.Owners > 0 {
+		add = owners.add
+	}
 	var answer LicenseAnswer
-	if err != nil {
+	if err := q.licensePass(ctx, read, sweep, ask.Owners > 0, add); err != nil {
 		return answer, err
 	}
-	sweep.Finish()
 	if days != nil {
 		answer.Days = days.Days(ask.Days)
 	}
 	if steps != nil {
 		answer.Steps = steps.Steps()
 	}
+	var err error
 	if ask.Owners > 0 {
 		answer.Owners, err = q.named(ctx, ask.Clusters, owners.most(ask.Owners))
 	}

@@ -13,17 +13,7 @@ import (
 // LicenseLevels gives the use of shared licenses at every instant (Unix milliseconds) of a period at which an interval begins or ends, in order of time.
 func (q *Queries) LicenseLevels(ctx context.Context, p LicensePeriod, point func(at, sixths int64)) error {
 	sweep := licensing.NewSweep(p.From, p.To, func(at int64, use licensing.Use, _ int64) { point(at, use.SMPSixths) })
-	err := q.licensePass(ctx, p, false, func(spans []licenseSpan) {
-		for i := range spans {
-			s := &spans[i]
-			sweep.Add(s.from, s.until, s.sixths(), 0, 0, 0)
-		}
-	}, func(lot licenseLot) { sweep.Settle(lot.settled()) })
-	if err != nil {
-		return err
-	}
-	sweep.Finish()
-	return nil
+	return q.licensePass(ctx, p, sweep, false, nil)
 }
 
 // LicenseCandidate is an owner without a PMP license.
@@ -57,21 +47,21 @@ func (q *Queries) LicenseHistory(ctx context.Context, p LicensePeriod, owners []
 		return nil, err
 	}
 	c.add("owner_id IN {owners:Array(UUID)} AND licensed = false AND smp_sixths > 0", "owners", uuidArray(owners))
-	rows, err := selectRows[struct {
-		Meeting uuid.UUID `ch:"call_correlator"`
-		Cluster string    `ch:"cms_cluster"`
-		Owner   uuid.UUID `ch:"owner_id"`
-		Name    string    `ch:"owner_name"`
-		From    time.Time `ch:"from"`
-		Until   time.Time `ch:"until"`
-		Sixths  uint8     `ch:"smp_sixths"`
-	}](c.within(ctx), q, "SELECT call_correlator, cms_cluster, owner_id, owner_name, from, until, smp_sixths FROM license_intervals_data FINAL "+c.where())
+	rows, err := q.conn.Query(c.within(ctx), "SELECT call_correlator, cms_cluster, owner_id, owner_name, from, until, toInt64(smp_sixths) FROM license_intervals_data FINAL "+c.where())
 	if err != nil {
 		return nil, fmt.Errorf("query meetings of owners without a license: %w", err)
 	}
-	list := make([]licensing.HistoryInterval, len(rows))
-	for i, r := range rows {
-		list[i] = licensing.HistoryInterval{Meeting: r.Meeting, Cluster: r.Cluster, Owner: r.Owner, OwnerName: r.Name, Span: licensing.Span{From: r.From, To: r.Until}, Sixths: int64(r.Sixths)}
+	defer rows.Close() //nolint:errcheck // Err below tells
+	var list []licensing.HistoryInterval
+	for rows.Next() {
+		var i licensing.HistoryInterval
+		if err := rows.Scan(&i.Meeting, &i.Cluster, &i.Owner, &i.OwnerName, &i.From, &i.To, &i.Sixths); err != nil {
+			return nil, fmt.Errorf("read meetings of owners without a license: %w", err)
+		}
+		list = append(list, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read meetings of owners without a license: %w", err)
 	}
 	return list, nil
 }

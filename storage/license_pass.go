@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bridgewatch/bridgewatch/licensing"
 )
 
 // licenseSpan is a stored interval as far as it adds up. Times are Unix milliseconds.
@@ -34,8 +36,9 @@ const (
 	wideSpan   = narrowSpan + ", toUInt64(4294967296 * toUInt16(start_day) + 4 * part + ifNull(toUInt8(licensed), 2)), owner_id, tenant_id, call_correlator"
 )
 
-// licensePass reads the intervals of a period once, one lot of days after the other. Use gets the intervals of a lot some at a time, in no order, and must not keep them; done is called at its end.
-func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, wide bool, use func([]licenseSpan), done func(licenseLot)) error {
+// licensePass reads the intervals of a period once, one lot of days after the other. They are added to the sweep; use, where not nil, gets
+// them some at a time, in no order, and must not keep them.
+func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, sweep *licensing.Sweep, wide bool, use func([]licenseSpan)) error {
 	lots, err := q.licenseLots(ctx, p)
 	if err != nil {
 		return err
@@ -56,22 +59,36 @@ func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, wide bool, u
 	})
 	g.Go(func() error {
 		for b := range read {
-			use(b.spans)
+			if b.first {
+				sweep.Grow(int(b.lot.rows)) //nolint:gosec // a million or so
+			}
+			for i := range b.spans {
+				s := &b.spans[i]
+				sweep.Add(s.from, s.until, s.sixths(), s.pmp(), s.recordings(), s.streams())
+			}
+			if use != nil {
+				use(b.spans)
+			}
 			if b.last {
-				done(b.lot)
+				sweep.Settle(b.lot.settled())
 			}
 			used <- b.spans[:0] // has room for all there are
 		}
 		return nil
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	sweep.Finish()
+	return nil
 }
 
 // spanBlock is some of the intervals of a lot; they are given back when they are used.
 type spanBlock struct {
 	lot   licenseLot
 	spans []licenseSpan
-	last  bool
+	// Of the lot: the first block, the last.
+	first, last bool
 }
 
 const (
@@ -137,7 +154,7 @@ func (q *Queries) licenseSpans(ctx context.Context, p LicensePeriod, lot license
 		return fmt.Errorf("query license intervals: %w", err)
 	}
 	defer rows.Close() //nolint:errcheck // Err below tells
-	block := spanBlock{lot: lot, spans: <-used}
+	block := spanBlock{lot: lot, spans: <-used, first: true}
 	send := func() error {
 		select {
 		case read <- block:
@@ -151,7 +168,7 @@ func (q *Queries) licenseSpans(ctx context.Context, p LicensePeriod, lot license
 			if err := send(); err != nil {
 				return err
 			}
-			block.spans = <-used
+			block.spans, block.first = <-used, false
 		}
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("read license intervals: %w", err)
