@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/config"
@@ -29,7 +30,7 @@ func pools(c config.Config) ([]report.Pool, error) {
 		}
 		for _, configured := range c.LicensePools {
 			if configured.Name == name {
-				p.Zone, p.Readings, p.Entitlements = configured.DayBoundary.Std(), readings(configured.Readings), entitlements(configured)
+				p.Zone, p.Readings, p.Entitlements, p.Groups = configured.DayBoundary.Std(), readings(configured.Readings), entitlements(configured), ownerGroups(configured)
 			}
 		}
 		list = append(list, p)
@@ -53,6 +54,18 @@ func readings(r config.Readings) licensing.Readings {
 		PMPEachCall: r.PMPCounts == "call", PMPCalls: r.PMPCalls, CaptureEach: r.RecordingCounts == "capture", PMPInUse: r.PMPCompares == "in_use",
 		AllowedDays: r.AllowedOverageDays,
 	}
+}
+
+func ownerGroups(pool config.LicensePool) []storage.OwnerGroup {
+	var list []storage.OwnerGroup
+	for _, g := range pool.OwnerGroups {
+		group := storage.OwnerGroup{Name: g.Name, Owners: g.Owners}
+		for _, tenant := range g.Tenants {
+			group.Tenants = append(group.Tenants, cdr.ParseID(tenant))
+		}
+		list = append(list, group)
+	}
+	return list
 }
 
 func entitlements(pool config.LicensePool) []licensing.Entitlement {
