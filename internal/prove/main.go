@@ -14,14 +14,24 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bridgewatch/bridgewatch/storage/engine"
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == engineArgument {
+		if err := engine.Serve(context.Background(), engine.ServeOptions{}); err != nil {
+			fmt.Fprintln(os.Stderr, "prove: engine:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	days := flag.Int("days", 30, "ordinary days to live through")
 	tests := flag.String("tests", "../../alerts/tests", "folder of the rules' unit tests")
 	out := flag.String("o", "", "file to write the table to, besides printing it")
@@ -46,13 +56,27 @@ func run(ctx context.Context, tests, alert string, days int, out string) error {
 		"series were played for every alert: this rule engine (3.x) and promtool (2.42) agree on them.\n\n"+
 		"| alert | fault | put into | promised | fires after | resolves after |\n|---|---|---|---|---|---|\n")
 	var failures []error
-	staged := scenes()
+	staged, inside := scenes(), acts()
+	itself, stop, err := newProgram(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	for _, c := range cases {
 		if alert != "" && c.alert != alert {
 			continue
 		}
-		var actors troupe = &script{fault: c, counters: map[string]float64{}}
-		what, where, late, lead := "`"+strings.ReplaceAll(c.faultText, "|", "\\|")+"`", "series", time.Duration(0), time.Duration(c.begins())*step
+		// What promtool (2.42) says of the series of the unit test, this engine (3.x) has to say too.
+		series, err := play(ctx, c.alert, &script{fault: c, counters: map[string]float64{}}, 0, time.Duration(c.begins())*step, false)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.alert, err)
+		}
+		if series.fired < 0 || series.early {
+			failures = append(failures, fmt.Errorf("%s: the series of its unit test fire: %v, or before the fault: %v", c.alert, series.fired >= 0, series.early))
+		}
+		var actors troupe
+		var what, where string
+		var late, lead time.Duration
 		if x, ok := staged[c.alert]; ok {
 			theater, err := newTheater(x)
 			if err != nil {
@@ -62,16 +86,14 @@ func run(ctx context.Context, tests, alert string, days int, out string) error {
 			if x.live {
 				where = "live state"
 			}
-			delete(staged, c.alert)
-			// What promtool (2.42) says of the series of the unit test, this engine (3.x) has to say too.
-			series, err := play(ctx, c.alert, &script{fault: c, counters: map[string]float64{}}, 0, time.Duration(c.begins())*step, false)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.alert, err)
-			}
-			if series.fired < 0 || series.early {
-				failures = append(failures, fmt.Errorf("%s: the series of its unit test fire: %v, or before the fault: %v", c.alert, series.fired >= 0, series.early))
-			}
+		} else if x, ok := inside[c.alert]; ok {
+			actors, what, where, lead = &insider{act: x, Program: itself}, x.fault, "program", x.lead
+		} else {
+			failures = append(failures, fmt.Errorf("%s has no fault", c.alert))
+			continue
 		}
+		delete(staged, c.alert)
+		delete(inside, c.alert)
 		r, err := play(ctx, c.alert, actors, late, lead, true)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.alert, err)
@@ -93,9 +115,9 @@ func run(ctx context.Context, tests, alert string, days int, out string) error {
 			failures = append(failures, fmt.Errorf("%s fires before its fault", c.alert))
 		}
 	}
-	for name := range staged {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(staged)), slices.Collect(maps.Keys(inside))) {
 		if alert == "" {
-			failures = append(failures, fmt.Errorf("the scene of %s belongs to no alert", name))
+			failures = append(failures, fmt.Errorf("the fault of %s belongs to no alert", name))
 		}
 	}
 	if alert != "" {

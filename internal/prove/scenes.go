@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -214,7 +215,7 @@ func (x *theater) minute(ctx context.Context, broken int) ([]sample, error) {
 	if broken >= 0 && x.live && x.during != nil {
 		x.during(x.Stage, broken)
 	}
-	return samples(x.Stage)
+	return gathered(x.Registry)
 }
 
 // end takes the fault away.
@@ -224,15 +225,18 @@ func (x *theater) end() {
 	}
 }
 
-// samples is what a scrape of the stage would bring.
-func samples(s *stage.Stage) ([]sample, error) {
-	families, err := s.Registry.Gather()
+// gathered is what a scrape of a registry would bring, but for histograms, which no rule reads.
+func gathered(from prometheus.Gatherer) ([]sample, error) {
+	families, err := from.Gather()
 	if err != nil {
 		return nil, err
 	}
 	var list []sample
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
+			if m.GetGauge() == nil && m.GetCounter() == nil {
+				continue
+			}
 			pairs := []string{"__name__", f.GetName()}
 			for _, l := range m.GetLabel() {
 				if l.GetValue() != "" { // an empty label is none
