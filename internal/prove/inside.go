@@ -25,6 +25,8 @@ type act struct {
 	during         func(ctx context.Context, p *program.Program, minute int) error
 	// unscraped: nothing is scraped while the fault is there.
 	unscraped bool
+	// unruled: the rules of the thresholds are not loaded while the fault is there.
+	unruled bool
 }
 
 // acts are the faults of the program itself, by alert.
@@ -42,11 +44,12 @@ func acts() map[string]act {
 		return func(_ context.Context, p *program.Program) error { p.SetDiskFree(share); return nil }
 	}
 	return map[string]act{
-		"CMSPipelineLag":    {fault: "the writer stands still", lead: 3 * time.Minute, inject: stop, repair: start},
-		"CMSPipelineAbsent": {fault: "nothing answers the scrape", unscraped: true},
-		"CMSBusBacklog":     {fault: "the writer stands still and 60 % of the budget waits", inject: fill(0.6), repair: start},
-		"CMSBusNearlyFull":  {fault: "the writer stands still and 95 % of the budget waits", inject: fill(0.95), repair: start},
-		"CMSDiskNearlyFull": {fault: "the system says that 4 % of the disk are free", inject: free(0.04), repair: free(0.8)},
+		"CMSPipelineLag":       {fault: "the writer stands still", lead: 3 * time.Minute, inject: stop, repair: start},
+		"CMSPipelineAbsent":    {fault: "nothing answers the scrape", unscraped: true},
+		"CMSThresholdsMissing": {fault: "the rules of thresholds.yml are not loaded", unruled: true},
+		"CMSBusBacklog":        {fault: "the writer stands still and 60 % of the budget waits", inject: fill(0.6), repair: start},
+		"CMSBusNearlyFull":     {fault: "the writer stands still and 95 % of the budget waits", inject: fill(0.95), repair: start},
+		"CMSDiskNearlyFull":    {fault: "the system says that 4 % of the disk are free", inject: free(0.04), repair: free(0.8)},
 		"CMSDiskFillsSoon": {fault: "the system says that 40 % of the disk are free, and 10 MB less each minute", repair: free(0.8),
 			during: func(ctx context.Context, p *program.Program, minute int) error {
 				return free(0.4-1e-4*float64(minute))(ctx, p)

@@ -191,16 +191,17 @@ func interval(object string) time.Duration {
 type theater struct {
 	scene
 	*stage.Stage
+	step time.Duration // that the clock moves on by
 }
 
 func newTheater(x scene) (*theater, error) {
 	cfg := x.sim
 	cfg.Bridges, cfg.Seed, cfg.Volume, cfg.Start, cfg.Preroll = 3, 7, 0.3, epoch, 20*time.Minute
 	s, err := stage.New(cfg)
-	return &theater{x, s}, err
+	return &theater{x, s, step}, err
 }
 
-// minute lets a minute pass; broken is the minute of the fault, negative while there is none.
+// minute lets a step pass; broken is the minute of the fault, negative while there is none.
 func (x *theater) minute(ctx context.Context, broken int) ([]sample, error) {
 	if broken == 0 && x.inject != nil {
 		x.inject(x.Stage)
@@ -208,7 +209,7 @@ func (x *theater) minute(ctx context.Context, broken int) ([]sample, error) {
 	if broken >= 0 && !x.live && x.during != nil {
 		x.during(x.Stage, broken)
 	}
-	x.Step(ctx, step)
+	x.Step(ctx, x.step)
 	if x.always != nil {
 		x.always(x.Stage)
 	}
