@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,7 +73,7 @@ func (r *runbooks) commands(alert string) (list []string) {
 	return list
 }
 
-// run runs one command with the names of a bridge put in. here is false where this machine lacks the program, such as systemctl in a container.
+// run runs one command with the name and the address of a bridge, or the address of an end point, put in. here is false where this machine lacks the program, such as systemctl in a container.
 func (r *runbooks) run(command, bridge string) (out string, here bool, err error) {
 	program := strings.Fields(command)[0]
 	_, missing := exec.LookPath(program)
@@ -84,7 +85,11 @@ func (r *runbooks) run(command, bridge string) (out string, here bool, err error
 	day := func(t time.Time) string { return t.Format(time.DateOnly) }
 	concrete := strings.NewReplacer("2026-08-03T10:15:00Z", now.Add(-time.Minute).Format(time.RFC3339), "--from 2026-08-01 --to 2026-11-01", "--from "+day(now.AddDate(0, 0, -30))+" --to "+day(now.AddDate(0, 0, 1)),
 		"from=2026-08-03T00:00:00Z&to=2026-08-04T00:00:00Z", "from="+day(now)+"T00:00:00Z&to="+day(now.AddDate(0, 0, 1))+"T00:00:00Z").Replace(r.replace.Replace(command))
-	if address := r.bridges[bridge]; address != "" {
+	address := r.bridges[bridge]
+	if _, _, err := net.SplitHostPort(bridge); err == nil {
+		address = bridge
+	}
+	if address != "" {
 		concrete = strings.NewReplacer("cb1.example.org:445", address, "'cb1'", "'"+bridge+"'").Replace(concrete)
 	}
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
@@ -115,7 +120,7 @@ func (r *runbooks) follow(n notice) (ran int) {
 			if err == nil && !shows(command, out) {
 				err = fmt.Errorf("%s shows nothing while its fault is there", command)
 			}
-			if err == nil || slices.Contains(answersByFailing[n.alert], command) {
+			if err == nil || slices.Contains(answersByFailing[n.alert], command) || checked(command, out) {
 				ran++
 				break
 			}
@@ -126,6 +131,11 @@ func (r *runbooks) follow(n notice) (ran int) {
 		}
 	}
 	return ran
+}
+
+// checked says whether bridgewatch check told of each part; it fails for any that has a fault.
+func checked(command, out string) bool {
+	return strings.HasPrefix(command, "bridgewatch check") && strings.Contains(out, "FAILED") && strings.Contains(out, " ok ")
 }
 
 // shows says whether a command that worked printed something that it was asked for.
