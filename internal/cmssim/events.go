@@ -929,7 +929,7 @@ func (c *eventConn) chat(f EventFaults) error {
 			}
 			if told := c.b.cluster.sim.cfg.Spoke; told != nil {
 				name, _ := p.get("name")
-				told(Spoken{Bridge: c.b.Name, Call: s.call.String(), Participant: id.String(), Name: fmt.Sprint(name), Speaking: now, At: time.Now()})
+				told(Spoken{Bridge: c.b.Name, Call: s.call.String(), Participant: id.String(), Name: fmt.Sprint(name), Roster: len(s.people), Speaking: now, At: time.Now()})
 			}
 			break
 		}

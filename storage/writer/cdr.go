@@ -133,15 +133,15 @@ func (w *Writer) writeBodies(ctx context.Context, facts *factWriter, messages []
 	if err := facts.flush(ctx); err != nil {
 		return err
 	}
+	stored := kept[:0]
 	for _, msg := range kept {
-		if holdsAny(msg, incomplete) {
-			if err := msg.NakWithDelay(time.Second); err != nil {
-				w.log.Debug("message could not be given back; it will come again", "error", err)
-			}
-			continue
+		if !holdsAny(msg, incomplete) {
+			stored = append(stored, msg)
+		} else if err := msg.NakWithDelay(time.Second); err != nil {
+			w.log.Debug("message could not be given back; it will come again", "error", err)
 		}
-		w.acknowledge(msg)
 	}
+	w.acknowledge(ctx, bus.CDR, stored)
 	return nil
 }
 
