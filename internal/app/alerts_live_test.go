@@ -83,17 +83,18 @@ func (i *inbox) told(n notice) (fired, resolved time.Time) {
 var (
 	holding   = regexp.MustCompile(`(?m)^( +(?:for|keep_firing_for)): [1-9][0-9]*[smh]$`)
 	lateLooks = regexp.MustCompile(` offset 1[hd]`) // rules that wait until there is as much to look at
+	least     = regexp.MustCompile(`(min_over_time\([a-z_]+)\[[0-9]+m\]`)
 )
 
-// watch starts Prometheus and Alertmanager on the deployment, with some thresholds set and each "for" and "keep_firing_for" cut to two seconds, and returns
-// the webhook's inbox and the addresses of Prometheus and Alertmanager.
+// watch starts Prometheus and Alertmanager on the deployment, with some thresholds set, each "for" and "keep_firing_for" cut to two seconds and rules that wait
+// for older figures not doing so. It returns the webhook's inbox and the addresses of Prometheus and Alertmanager.
 func (d *deployment) watch(thresholds map[string]float64) (box *inbox, prometheus, alertmanager string) {
 	d.t.Helper()
 	text, err := alerts.Rules(alerts.Options{Set: thresholds})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	quick := lateLooks.ReplaceAllString(holding.ReplaceAllString(string(text), "$1: 2s"), " offset 5s")
+	quick := least.ReplaceAllString(lateLooks.ReplaceAllString(holding.ReplaceAllString(string(text), "$1: 2s"), " offset 5s"), "$1[10s]")
 	inhibition, err := alerts.Inhibition()
 	if err != nil {
 		d.t.Fatal(err)

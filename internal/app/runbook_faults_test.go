@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -103,8 +104,35 @@ func (s *scenery) follow(faults map[string]string) {
 		}
 	}
 	for alert, fault := range left {
-		s.t.Errorf("%s does not fire: %s", alert, fault)
+		s.t.Errorf("%s does not fire: %s\n%s", alert, fault, s.figures(alert))
 	}
+}
+
+// figures are the lines of /metrics that the rule of an alert reads.
+func (s *scenery) figures(alert string) string {
+	text, err := alerts.Rules(alerts.Options{})
+	if err != nil {
+		return err.Error()
+	}
+	_, rule, _ := strings.Cut(string(text), "alert: "+alert+"\n")
+	rule, _, _ = strings.Cut(rule, "for:")
+	answer, err := http.Get("http://" + s.config.HTTP.Listen + "/metrics")
+	if err != nil {
+		return err.Error()
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err.Error()
+	}
+	var lines strings.Builder
+	for line := range strings.Lines(string(page)) {
+		name, _, _ := strings.Cut(line, "{")
+		if name != line && strings.Contains(rule, name) {
+			lines.WriteString(line)
+		}
+	}
+	return rule + lines.String()
 }
 
 // post sends a body to the receiver as the first bridge does.
@@ -210,9 +238,9 @@ func runbooksOfToday(t *testing.T) map[string]string {
 			return text + "nats: {disk_budget: 64MB}\n"
 		})
 		for i, f := range []cmssim.Faults{
-			{WebBridgeFailure: true, DatabaseBehind: 5e6},
+			{WebBridgeFailure: true, DatabaseBehind: 5e6, RecorderRefuses: true},
 			{ClockSkew: 30 * time.Second, TURNUnreachable: true},
-			{Refuses: "calls", LostModules: 1, ReceiversCut: true, Events: cmssim.EventFaults{RefuseToken: 503}},
+			{Refuses: "calls", LostModules: 1, Events: cmssim.EventFaults{RefuseToken: 503}},
 			{RecorderRefuses: true, DatabaseNodeDown: true},
 			{Down: true},
 			{},
@@ -231,7 +259,7 @@ func runbooksOfToday(t *testing.T) map[string]string {
 		}
 	})
 	time.Sleep(15 * time.Second) // figures before the faults
-	s.sim.Bridges()[1].Fault(func(f *cmssim.Faults) { f.ICEFailure = true })
+	s.sim.Bridges()[1].Fault(func(f *cmssim.Faults) { f.ICEFailure, f.ReceiversCut = true, true })
 	s.sim.Bridges()[2].Restart()
 	gap := uuid.New()
 	s.legs(gap, 0, 5, "callLegEnd", "<reason>remoteTeardown</reason><durationSeconds>60</durationSeconds>")
