@@ -158,7 +158,7 @@ func run(ctx context.Context, tests, alert string, days int, out string) error {
 	return errors.Join(failures...)
 }
 
-// write replaces a page up to the section that `make prove-live` writes.
+// write replaces a page up to the sections that `make prove-live` writes.
 func write(path, page string) error {
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
