@@ -253,10 +253,10 @@ func TestAnyOrderAnyRestart(t *testing.T) {
 				}
 				return int(a.CorrelatorIndex - b.CorrelatorIndex)
 			})
+			restoreNeeds(ledger, store, batch)
 			for _, r := range batch {
 				store.records[fmt.Sprint(r.Session, r.CorrelatorIndex)] = r
 			}
-			restoreNeeds(ledger, store, batch)
 			for _, r := range batch {
 				ledger.Add(r)
 			}

@@ -1,6 +1,10 @@
 package licensing
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Sweep adds up intervals that come in no order and tells the use from every instant on at which one begins or ends, in order of time. It holds only what is not settled
 // yet, so a period of any length passes through. Times are Unix milliseconds, as stored.
@@ -8,7 +12,7 @@ type Sweep struct {
 	from, to int64
 	tell     []func(at int64, use Use, started int64)
 	waiting  []change
-	spare    []change
+	spare    []change // what sorting works in
 	now      Use
 }
 
@@ -38,20 +42,14 @@ func (s *Sweep) Add(from, until int64, sixths, pmp, recordings, streams uint8) {
 	}
 }
 
+// Grow makes room for so many more intervals.
+func (s *Sweep) Grow(intervals int) { s.waiting = slices.Grow(s.waiting, 2*intervals) }
+
 // Settle tells all that is before an instant: no interval that is added later begins before it.
 func (s *Sweep) Settle(before time.Time) {
-	end := before.UnixMilli()
-	settled, rest := s.spare[:0], s.waiting[:0]
-	for _, c := range s.waiting {
-		if c.at < end {
-			settled = append(settled, c)
-		} else {
-			rest = append(rest, c)
-		}
-	}
-	s.waiting = rest
-	settled = sortChanges(settled)
-	s.spare = settled
+	s.waiting, s.spare = sortChanges(s.waiting, s.spare)
+	end, _ := slices.BinarySearchFunc(s.waiting, before.UnixMilli(), func(c change, at int64) int { return cmp.Compare(c.at, at) })
+	settled := s.waiting[:end]
 	for i := 0; i < len(settled); {
 		at, started := settled[i].at, int64(0)
 		for ; i < len(settled) && settled[i].at == at; i++ {
@@ -73,6 +71,7 @@ func (s *Sweep) Settle(before time.Time) {
 			tell(at, s.now, started)
 		}
 	}
+	s.waiting = s.waiting[:copy(s.waiting, s.waiting[end:])]
 }
 
 // Finish tells all the rest.
@@ -81,16 +80,17 @@ func (s *Sweep) Finish() { s.Settle(time.UnixMilli(s.to)) }
 // digit is the bits that a pass of sortChanges sorts by.
 const digit = 11
 
-// sortChanges sorts by time, digit by digit from the lowest: a few passes over millions of changes, where comparing them takes twenty. It may return another slice than it was given.
-func sortChanges(list []change) []change {
+// sortChanges sorts by time, digit by digit from the lowest: a few passes over millions of changes, where comparing them takes twenty. It works in both slices, of which
+// one is returned sorted.
+func sortChanges(list, other []change) (sorted, spare []change) {
 	if len(list) == 0 {
-		return list
+		return list, other
 	}
 	lowest, highest := list[0].at, list[0].at
 	for i := range list {
 		lowest, highest = min(lowest, list[i].at), max(highest, list[i].at)
 	}
-	other := make([]change, len(list))
+	other = slices.Grow(other[:0], len(list))[:len(list)]
 	for shift := 0; (highest-lowest)>>shift > 0; shift += digit {
 		var begins [1<<digit + 1]int
 		for i := range list {
@@ -106,7 +106,7 @@ func sortChanges(list []change) []change {
 		}
 		list, other = other, list
 	}
-	return list
+	return list, other
 }
 
 // Tally keeps the peaks of stretches of time that follow one another, of uses that come in order of time.

@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,27 +52,21 @@ func (q *Queries) LicenseFigures(ctx context.Context, ask LicenseQuestion) (Lice
 	}
 	owners := newOwnerSums(ask.LicensePeriod)
 	sweep := licensing.NewSweep(read.From, read.To, tell...)
-	err := q.licensePass(ctx, read, ask.Owners > 0, func(lot licenseLot, spans []licenseSpan) {
-		for i := range spans {
-			s := &spans[i]
-			sweep.Add(s.from, s.until, s.sixths(), s.pmp(), s.recordings(), s.streams())
-		}
-		sweep.Settle(lot.settled())
-		if ask.Owners > 0 {
-			owners.add(lot, spans)
-		}
-	})
+	var add func([]licenseSpan)
+	if ask.Owners > 0 {
+		add = owners.add
+	}
 	var answer LicenseAnswer
-	if err != nil {
+	if err := q.licensePass(ctx, read, sweep, ask.Owners > 0, add); err != nil {
 		return answer, err
 	}
-	sweep.Finish()
 	if days != nil {
 		answer.Days = days.Days(ask.Days)
 	}
 	if steps != nil {
 		answer.Steps = steps.Steps()
 	}
+	var err error
 	if ask.Owners > 0 {
 		answer.Owners, err = q.named(ctx, ask.Clusters, owners.most(ask.Owners))
 	}
@@ -113,27 +107,26 @@ type ownerKey struct{ owner, tenant uuid.UUID }
 type ownerSum struct {
 	meetings             uint64
 	sixths, pmp, capture int64
-	// The latest interval: when it began, the lot that it was in, and as licenseSpan.part whether its owner had a license.
+	// The latest interval: when it began, the day on which its meeting did, and whether its owner had a license, as licenseSpan has them.
 	latest   int64
-	lot      licenseLot
-	licensed uint32
+	day      uint16
+	licensed uint8
 }
 
 // ownerSums adds up by owner.
 type ownerSums struct {
 	from, to int64
-	firstDay time.Time
+	firstDay uint16
 	by       map[ownerKey]*ownerSum
 	// early are the meetings that began on the period's first day or before: their first interval may lie before it, so that each is noted. Of all others the first tells of the meeting.
 	early map[uuid.UUID]struct{}
 }
 
 func newOwnerSums(p LicensePeriod) *ownerSums {
-	return &ownerSums{from: p.From.UnixMilli(), to: p.To.UnixMilli(), firstDay: p.From.UTC().Truncate(24 * time.Hour), by: map[ownerKey]*ownerSum{}, early: map[uuid.UUID]struct{}{}}
+	return &ownerSums{from: p.From.UnixMilli(), to: p.To.UnixMilli(), firstDay: uint16(p.From.Unix() / 86400), by: map[ownerKey]*ownerSum{}, early: map[uuid.UUID]struct{}{}}
 }
 
-func (o *ownerSums) add(lot licenseLot, spans []licenseSpan) {
-	early := !lot.first.After(o.firstDay)
+func (o *ownerSums) add(spans []licenseSpan) {
 	for i := range spans {
 		s := &spans[i]
 		milliseconds := min(s.until, o.to) - max(s.from, o.from)
@@ -150,10 +143,10 @@ func (o *ownerSums) add(lot licenseLot, spans []licenseSpan) {
 		sum.pmp += int64(s.pmp()) * milliseconds
 		sum.capture += (int64(s.recordings()) + int64(s.streams())) * milliseconds
 		if s.from >= sum.latest {
-			sum.latest, sum.licensed, sum.lot = s.from, s.part%4, lot
+			sum.latest, sum.licensed, sum.day = s.from, s.licensed(), s.day()
 		}
-		if !early {
-			if s.part < 4 {
+		if s.day() > o.firstDay {
+			if s.part() == 0 {
 				sum.meetings++
 			}
 		} else if _, known := o.early[s.meeting]; !known {
@@ -183,17 +176,15 @@ func (o *ownerSums) most(limit int) []ownerTotal {
 
 // named asks for the names of owners, as they were last called.
 func (q *Queries) named(ctx context.Context, clusters []string, list []ownerTotal) ([]OwnerUse, error) {
-	days := map[time.Time]bool{}
+	var days []uint16
 	var ids []uuid.UUID
 	for _, o := range list {
 		ids = append(ids, o.owner)
-		for day := o.lot.first; !day.After(o.lot.last); day = day.AddDate(0, 0, 1) {
-			days[day] = true
-		}
+		days = append(days, o.day)
 	}
 	c := newConditions()
 	c.add("cms_cluster IN {clusters:Array(String)}", "clusters", stringArray(clusters))
-	c.add("start_day IN {days:Array(Date)}", "days", dateArray(slices.SortedFunc(maps.Keys(days), time.Time.Compare)))
+	c.add("toUInt16(start_day) IN {days:Array(UInt16)}", "days", strings.ReplaceAll(fmt.Sprint(days), " ", ","))
 	c.add("owner_id IN {owners:Array(UUID)} AND is_deleted = 0", "owners", uuidArray(ids))
 	rows, err := selectRows[struct {
 		ID   uuid.UUID `ch:"owner_id"`
@@ -226,16 +217,4 @@ func known(id uuid.UUID) *uuid.UUID {
 		return nil
 	}
 	return &id
-}
-
-// dateArray is a list of days as an Array(Date) parameter.
-func dateArray(list []time.Time) string {
-	text := []byte{'['}
-	for i, day := range list {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = day.AppendFormat(text, "'2006-01-02'")
-	}
-	return string(append(text, ']'))
 }

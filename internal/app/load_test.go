@@ -353,7 +353,7 @@ func (m *measurement) exposed() map[string]float64 {
 // settle waits until all bridges are followed, nearly all of the people are known, and the cluster has as many as are wanted.
 func (m *measurement) settle() {
 	var last loadStats
-	for deadline := time.Now().Add(6 * time.Minute); ; time.Sleep(2 * time.Second) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(2 * time.Second) {
 		for len(m.stats) > 0 {
 			last = <-m.stats
 		}

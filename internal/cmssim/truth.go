@@ -148,7 +148,7 @@ type EventTruth struct {
 // EventTruth returns what the bridge's events interface has to tell of this moment. activeSpeaker is left out, as each connection hears its own chatter.
 func (b *Bridge) EventTruth() []EventTruth {
 	var all []EventTruth
-	for id, call := range b.liveCalls() {
+	for id, call := range b.liveCalls(func(story.GUID) bool { return true }) {
 		t := EventTruth{ID: id.String(), Info: call.info().plain(), Roster: make(map[string]map[string]any)}
 		for _, p := range call.people {
 			if !p.left {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/witness"
 	"github.com/bridgewatch/bridgewatch/internal/cmssim"
 	"github.com/bridgewatch/bridgewatch/internal/stage"
 )
@@ -141,6 +142,21 @@ func events(connected bool) func(*stage.Stage) {
 	return func(s *stage.Stage) {
 		for _, b := range s.Sim.Bridges() {
 			s.Live.SetEvents(region, b.Name, connected, s.Now())
+		}
+	}
+}
+
+// witnesses is what holding records, events and API against one another found of every bridge.
+func witnesses(found ...witness.Finding) func(*stage.Stage) {
+	return func(s *stage.Stage) {
+		report := witness.Report{At: s.Now(), Found: map[witness.Finding]bool{}}
+		pair := witness.Pair{A: witness.Records, B: witness.Events}
+		report.Differences = map[witness.Pair]map[witness.Fact]int64{pair: {witness.Calls: int64(3 * len(found))}}
+		for _, f := range found {
+			report.Found[f] = true
+		}
+		for _, b := range s.Sim.Bridges() {
+			s.Live.SetWitness(region, b.Name, report, forever)
 		}
 	}
 }

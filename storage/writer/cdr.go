@@ -421,11 +421,15 @@ func (f *factWriter) flush(ctx context.Context) error {
 		rows[i] = storage.RecordRow(r.SourcedRecord, r.xml)
 		records[i] = r.SourcedRecord
 	}
+	// What is stored of their calls and legs is read before they are stored themselves: a batch in which calls go on would all be read back.
+	if err := f.fillNeeds(ctx, records); err != nil {
+		return err
+	}
 	if err := f.w.insert(ctx, storage.Records, rows); err != nil {
 		return err
 	}
 	f.recall()
-	if err := f.fillNeeds(ctx, records); err != nil {
+	if err := f.fillNeeds(ctx, nil); err != nil {
 		return err
 	}
 	fresh := make([]bool, len(records))
