@@ -287,7 +287,7 @@ func runbooksOfToday(t *testing.T) map[string]string {
 		"CMSLicenseExpired": "licenses expired", "CMSLicenseExpiryFrozen": "expiry of the licenses frozen",
 		"CMSLicensesNearEntitlement": "entitled to one license", "CMSLicensesExceeded": "entitled to one license", "CMSAssignedLicensesExceeded": "entitled to one license",
 		"CMSRecordingLicensesExhausted": "entitled to one license", "CMSOverageDaysHigh": "today over the entitlement (limit 0 days)", "CMSLicenseCountDiffers": "records of two bridges do not arrive (limit 0.5)",
-		"CMSRecordsBehind": "no way to the CDR receiver", "CMSRecordsMissing": "94 records skipped", "CMSMalformedBodies": "half a body", "CMSDeadLetters": "a row for a table that there is not",
+		"CMSWitnessesDiffer": "our CDR receiver removed: only events and API tell of calls", "CMSRecordsBehind": "no way to the CDR receiver", "CMSRecordsMissing": "94 records skipped", "CMSMalformedBodies": "half a body", "CMSDeadLetters": "a row for a table that there is not",
 		"CMSBridgeLoadHigh": "half as many meetings again, of 1.7 times the people", "CMSBridgeRefusesCalls": "half as many meetings again, of 1.7 times the people",
 		"CMSGroupRefusesConferences": "half as many meetings again, of 1.7 times the people", "CMSFailoverHeadroomNegative": "half as many meetings again, of 1.7 times the people",
 		"CMSCallSetupRateHigh": "calls at all (limit 0.01 a second)", "CMSConferenceTooLarge": "a conference of more than 20 (limit)", "CMSDistributionTaxHigh": "links between bridges (limit 1 %)",

@@ -147,7 +147,7 @@ func shows(command, out string) bool {
 	case strings.HasPrefix(command, "bridgewatch report"): // into a file
 		return true
 	case strings.Contains(command, "/api/v1/"):
-		return strings.Contains(out, `"id"`) || strings.Contains(out, `"cluster"`)
+		return regexp.MustCompile(`"(id|missing)":`).MatchString(out)
 	}
 	return out != ""
 }

@@ -71,7 +71,7 @@ func (n *noise) happens(often time.Duration) bool { return n.random.IntN(int(oft
 
 // live sets what no simulated bridge tells.
 func (n *noise) live(s *stage.Stage) {
-	for _, well := range []func(*stage.Stage){modules(7), scheduler(true), events(true)} {
+	for _, well := range []func(*stage.Stage){modules(7), scheduler(true), events(true), witnesses()} {
 		well(s)
 	}
 	s.Live.SetCertificate(sampled(s, collector.CertificateState{Endpoint: stage.Endpoint, Cluster: region, NotAfter: epoch.AddDate(0, 0, 200), NameMatches: new(true), ChainValid: new(true)}))

@@ -39,6 +39,8 @@ type world struct {
 	db     *tsdb.DB
 	groups []*rules.Group
 	query  rules.QueryFunc
+	// targets are the labels of series as they are stored, by the hash of those scraped.
+	targets map[uint64]labels.Labels
 	// unruled: the group of thresholds is not evaluated.
 	unruled bool
 }
@@ -73,7 +75,7 @@ func newWorld(ctx context.Context, every time.Duration) (*world, error) {
 	if len(errs) > 0 {
 		return nil, errs[0]
 	}
-	w := &world{folder: folder, db: db, query: query}
+	w := &world{folder: folder, db: db, query: query, targets: map[uint64]labels.Labels{}}
 	for _, g := range loaded {
 		w.groups = append(w.groups, g)
 	}
@@ -112,7 +114,7 @@ type sample struct {
 func (w *world) tick(ctx context.Context, at time.Time, samples []sample) error {
 	appender := w.db.Appender(ctx)
 	for _, s := range samples {
-		if _, err := appender.Append(0, s.labels, at.UnixMilli(), s.value); err != nil {
+		if _, err := appender.Append(0, w.target(s.labels), at.UnixMilli(), s.value); err != nil {
 			return fmt.Errorf("append %s: %w", s.labels, err)
 		}
 	}
@@ -131,6 +133,20 @@ func (w *world) tick(ctx context.Context, at time.Time, samples []sample) error 
 		}
 	}
 	return nil
+}
+
+// target adds what Prometheus adds to all that it scrapes: a rule that compares a sum with a series as it was scraped finds nothing.
+func (w *world) target(scraped labels.Labels) labels.Labels {
+	key := scraped.Hash()
+	known, ok := w.targets[key]
+	if !ok {
+		b := labels.NewBuilder(scraped)
+		b.Set("job", "bridgewatch")
+		b.Set("instance", "bw1:8800")
+		known = b.Labels()
+		w.targets[key] = known
+	}
+	return known
 }
 
 // firing lists the alerts that fire.

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/internal/stage/program"
@@ -130,18 +131,28 @@ func run(ctx context.Context, tests, alert string, days int, out string) error {
 		return errors.Join(failures...)
 	}
 	fmt.Fprintf(&table, "\nOrdinary days, of the simulated cluster without a fault:\n\n| days | a scrape and an evaluation every | figures of the program itself | evaluations of each group | false alarms |\n|---|---|---|---|---|\n")
-	for _, part := range []struct {
-		days   int
-		every  time.Duration
-		itself *program.Program
-		of     string
-	}{{days, step, nil, "those of a program that is well"}, {min(days, 1), step, itself, "the real program's"}, {min(days, 1), scrapes, nil, "those of a program that is well"}} {
-		falseAlarms, evaluated, err := ordinaryDays(ctx, part.itself, part.days, part.every)
-		if err != nil {
-			return err
+	const well, real = "those of a program that is well", "the real program's"
+	parts := []struct {
+		days        int
+		every       time.Duration
+		itself      *program.Program
+		of          string
+		falseAlarms []string
+		evaluated   int
+		err         error
+	}{{days: days, every: step, of: well}, {days: min(days, 1), every: step, itself: itself, of: real}, {days: min(days, 1), every: scrapes, of: well}}
+	var all sync.WaitGroup // the real program waits for its disk most of the time
+	for i := range parts {
+		p := &parts[i]
+		all.Go(func() { p.falseAlarms, p.evaluated, p.err = ordinaryDays(ctx, p.itself, p.days, p.every) })
+	}
+	all.Wait()
+	for _, p := range parts {
+		if p.err != nil {
+			return p.err
 		}
-		fmt.Fprintf(&table, "| %d | %s | %s | %d | **%d** |\n", part.days, short(part.every), part.of, evaluated, len(falseAlarms))
-		for _, name := range slices.Sorted(slices.Values(falseAlarms)) {
+		fmt.Fprintf(&table, "| %d | %s | %s | %d | **%d** |\n", p.days, short(p.every), p.of, p.evaluated, len(p.falseAlarms))
+		for _, name := range slices.Sorted(slices.Values(p.falseAlarms)) {
 			failures = append(failures, fmt.Errorf("%s fires on an ordinary day", name))
 		}
 	}

@@ -90,7 +90,7 @@ func (p *Program) StartWriter(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- p.writer.Run(ctx) }()
-	p.stopWriter, p.held = func() { cancel(); <-done }, ""
+	p.stopWriter, p.held = func() { cancel(); <-done }, "" //nolint:errcheck // a writer that ends by itself shows in the figures
 }
 
 // HideTable takes the table of heartbeats away, so that inserts fail.

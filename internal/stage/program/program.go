@@ -119,7 +119,7 @@ func (p *Program) begin(ctx context.Context, run func(context.Context) error, re
 	go func() { done <- run(ctx) }()
 	select {
 	case <-ready:
-		p.stops = append(p.stops, func() { cancel(); <-done })
+		p.stops = append(p.stops, func() { cancel(); <-done }) //nolint:errcheck // it was told to end
 		return nil
 	case err := <-done:
 		cancel()
