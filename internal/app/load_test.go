@@ -116,10 +116,7 @@ func loadForTest(text string) error {
 			s.Connections, s.Open, s.Sent, s.Acked, s.BadAcks = s.Connections+e.Connections, s.Open+e.Open, s.Sent+e.Sent, s.Acked+e.Acked, s.BadAcks+e.BadAcks
 			s.Silenced, s.Requests = s.Silenced+e.Silenced, s.Requests+e.Requests
 		}
-		for _, m := range sim.Meetings() {
-			s.Calls += len(m.Calls)
-			s.People += len(m.People)
-		}
+		s.Calls, s.People = sim.Size()
 		s.CPU, _ = processorTime(os.Getpid())
 		mu.Lock()
 		say(loadLine{Stats: &s})
@@ -156,7 +153,7 @@ func TestEventsLoad(t *testing.T) {
 		name          string
 		volume, crowd float64
 		sampleFrom    int
-	}{{"40 meetings a bridge", 1.5, 15, 10}, {"400 meetings a bridge", 19.5, 0.44, 3}} { // from the first minute on at least 21,000 people
+	}{{"40 meetings a bridge", 1.5, 15, 20}, {"400 meetings a bridge", 19.5, 0.44, 6}} { // from the first minute on at least 21,000 people
 		if only := os.Getenv("BRIDGEWATCH_EVENTS_BENCH_ONLY"); only == "" || strings.HasPrefix(c.name, only) {
 			t.Run(c.name, func(t *testing.T) {
 				load(t, loadCase{Dir: t.TempDir(), Volume: c.volume, Crowd: c.crowd, UpdatesASecond: 2000, SampleFrom: c.sampleFrom}, length)
