@@ -52,6 +52,7 @@ func TestGolden(t *testing.T) {
 	three := []Leg{leg(SIPLeg, Yes, 0, 30), leg(WebAppLeg, Yes, 0, 30), leg(WebAppLeg, Yes, 0, 30)}
 	recorded := func(m *Meeting, from, to int) *Meeting { m.Recordings = []Span{minutes(from, to)}; return m }
 	streamed := func(m *Meeting, from, to int) *Meeting { m.Streams = []Span{minutes(from, to)}; return m }
+	seen := func(l Leg, without ...Span) Leg { l.NoVideo = without; return l }
 	with := func(change func(*Readings)) Readings { r := DefaultReadings(); change(&r); return r }
 	for _, c := range []struct {
 		name     string
@@ -93,6 +94,19 @@ func TestGolden(t *testing.T) {
 			[]want{{0, 10, SMP, 6, 0, RuleOwnerWithoutPMP, ReadVideoLife}, {10, 20, SMP, 6, 0, RuleOwnerWithoutPMP, ""}, {20, 30, SMP, 6, 0, RuleOwnerWithoutPMP, ReadVideoLife}}},
 		{"a leg that has not told", DefaultReadings(), []*Meeting{space(1, user(1, no), 0, open, leg(SIPLeg, No, 0, 30), leg(SIPLeg, No, 0, 30), leg(WebAppLeg, Unknown, 10, open))},
 			[]want{{0, 10, SMP, 1, 0, RuleSixthAudioOnly, ""}, {10, 60, SMP, 6, 0, RuleOwnerWithoutPMP, ReadUnknownVideo}}},
+		// Seen without video from 20 to 25 and from 40 on, by answers that hold for five minutes: a sixth then, and full where nobody looked.
+		{"a leg that has not told, seen without video", DefaultReadings(), []*Meeting{space(1, user(1, no), 10, open, leg(SIPLeg, No, 10, open), leg(SIPLeg, No, 10, open), seen(leg(WebAppLeg, Unknown, 10, open), minutes(20, 25), minutes(40, 45)))},
+			[]want{{10, 20, SMP, 6, 0, RuleOwnerWithoutPMP, ReadUnknownVideo}, {20, 25, SMP, 1, 0, RuleSixthAudioOnly, ReadLegStatus}, {25, 40, SMP, 6, 0, RuleOwnerWithoutPMP, ReadUnknownVideo},
+				{40, 45, SMP, 1, 0, RuleSixthAudioOnly, ReadLegStatus}, {45, 60, SMP, 6, 0, RuleOwnerWithoutPMP, ReadUnknownVideo}}},
+		// One of two was seen without, the other was not looked at: not known.
+		{"one of two seen without video", DefaultReadings(), []*Meeting{space(1, user(1, no), 0, open, leg(SIPLeg, Unknown, 0, open), seen(leg(WebAppLeg, Unknown, 0, open), minutes(0, 60)))},
+			[]want{{0, 60, SMP, 6, 0, RuleOwnerWithoutPMP, ReadUnknownVideo}}},
+		// The record decides: it used video, whatever was seen at one instant.
+		{"seen without video, told otherwise", DefaultReadings(), []*Meeting{space(1, user(1, no), 0, 30, seen(leg(WebAppLeg, Yes, 0, 30), minutes(10, 15)))},
+			[]want{{0, 30, SMP, 6, 0, RuleOwnerWithoutPMP, ""}}},
+		// Who reads video as a matter of a whole life cannot know from an instant.
+		{"seen without video, for life", with(func(r *Readings) { r.VideoForLife = true }), []*Meeting{space(1, user(1, no), 0, open, seen(leg(WebAppLeg, Unknown, 0, open), minutes(0, 60)))},
+			[]want{{0, 60, SMP, 6, 0, RuleOwnerWithoutPMP, ReadUnknownVideo}}},
 		{"audio only, recorded", DefaultReadings(), []*Meeting{recorded(space(1, user(1, no), 0, 30, leg(SIPLeg, No, 0, 30), leg(SIPLeg, No, 0, 30), leg(SIPLeg, No, 0, 30), leg(CaptureLeg, Yes, 10, 20)), 10, 20)},
 			[]want{{0, 10, SMP, 1, 0, RuleSixthAudioOnly, ""}, {10, 20, SMP, 1, 0, RuleSixthAudioOnly, ReadRecordedAudio}, {20, 30, SMP, 1, 0, RuleSixthAudioOnly, ""}}},
 		{"audio only, recorded takes a full one", with(func(r *Readings) { r.RecordedAudioOnlyFull = true }), []*Meeting{recorded(space(1, user(1, no), 0, 30, leg(SIPLeg, No, 0, 30), leg(SIPLeg, No, 0, 30), leg(SIPLeg, No, 0, 30)), 10, 20)},

@@ -80,6 +80,9 @@ func (m *Meeting) intervals(own claim, r Readings, asOf time.Time) []Interval {
 		leg := &m.Legs[i]
 		now.ever = now.ever || leg.Video == Yes && leg.Kind != CaptureLeg
 		add(leg.Span, func(by int) { now.count(leg, by, present) })
+		for _, s := range leg.silent(asOf) {
+			add(s, func(by int) { now.unknown, now.silent = now.unknown-by, now.silent+by })
+		}
 	}
 	slices.SortFunc(steps, func(a, b step) int { return a.at.Compare(b.at) })
 
@@ -100,6 +103,22 @@ func (m *Meeting) intervals(own claim, r Readings, asOf time.Time) []Interval {
 			continue
 		}
 		list = append(list, next)
+	}
+	return list
+}
+
+// silent is when a leg that has not told of its video was seen to have none.
+func (l *Leg) silent(asOf time.Time) []Span {
+	if l.Video != Unknown || l.Kind == CaptureLeg {
+		return nil
+	}
+	var list []Span
+	for _, s := range union(l.NoVideo, asOf) {
+		s.From = latest(s.From, l.From)
+		if !l.To.IsZero() && s.To.After(l.To) {
+			s.To = l.To
+		}
+		list = append(list, s)
 	}
 	return list
 }

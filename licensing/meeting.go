@@ -75,6 +75,8 @@ type Leg struct {
 	Kind LegKind
 	// Video: the leg sent or received video at some time of its life.
 	Video Known
+	// NoVideo is when a leg that has not told was seen to have audio and no video (the API's status of the leg).
+	NoVideo []Span
 	// Participant joins legs of one participant (groupId).
 	Participant uuid.UUID
 }

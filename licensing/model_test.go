@@ -130,7 +130,8 @@ func sixthsAt(m *Meeting, r Readings, t time.Time, captured bool) int64 {
 		if l.Kind != CaptureLeg {
 			people[name] = true
 			video = video || l.Video == Yes
-			unsure = unsure || l.Video == Unknown
+			seen := l.Video == Unknown && lives(l.NoVideo, t) > 0 && !r.VideoForLife // to have no video now
+			unsure = unsure || l.Video == Unknown && !seen
 		}
 		sip = sip || l.Kind == SIPLeg
 		lync = lync || l.Kind == LyncLeg
@@ -189,8 +190,12 @@ func TestAgainstPerSecondModel(t *testing.T) {
 				m.Calls = append(m.Calls, span("call", true))
 			}
 			for range rapid.IntRange(0, 4).Draw(rt, "legs") {
-				m.Legs = append(m.Legs, Leg{Span: span("leg", true), Kind: LegKind(rapid.IntRange(0, 3).Draw(rt, "kind")),
-					Video: Known(rapid.IntRange(0, 2).Draw(rt, "video")), Participant: uuid.UUID{2: byte(rapid.IntRange(0, 3).Draw(rt, "participant"))}})
+				l := Leg{Span: span("leg", true), Kind: LegKind(rapid.IntRange(0, 3).Draw(rt, "kind")),
+					Video: Known(rapid.IntRange(0, 2).Draw(rt, "video")), Participant: uuid.UUID{2: byte(rapid.IntRange(0, 3).Draw(rt, "participant"))}}
+				for range rapid.IntRange(0, 2).Draw(rt, "seen without video") {
+					l.NoVideo = append(l.NoVideo, span("no video", false))
+				}
+				m.Legs = append(m.Legs, l)
 			}
 			for range rapid.IntRange(0, 2).Draw(rt, "recordings") {
 				m.Recordings = append(m.Recordings, span("recording", true))

@@ -42,3 +42,6 @@ const (
 	ReadLyncConference  Reading = "lync_conference"
 	ReadGrant           Reading = "pmp_grant"
 )
+
+// ReadLegStatus is no setting but a witness: a connected leg has not told whether it used video, and by the API's status of the leg it has none now.
+const ReadLegStatus Reading = "leg_status"

@@ -89,6 +89,7 @@ type moment struct {
 	lync         int
 	video        int  // legs that used video
 	unknown      int  // legs of which it is not known
+	silent       int  // legs of which it is not known, but which have no video now
 	ever         bool // a leg of the meeting used video, now or at another time
 	recordings   int
 	streams      int
@@ -115,6 +116,10 @@ func (m *Meeting) shared(now moment, r Readings) (int64, Rule, Reading) {
 	case now.video > 0:
 	case now.unknown > 0:
 		audioOnly, audioReading = r.UnknownIsAudio, ReadUnknownVideo
+	case now.silent > 0 && r.VideoForLife: // which nobody can have seen
+		audioOnly, audioReading = r.UnknownIsAudio, ReadUnknownVideo
+	case now.silent > 0:
+		audioOnly, audioReading = true, ReadLegStatus
 	case now.ever:
 		audioOnly, audioReading = !r.VideoForLife, ReadVideoLife
 	}

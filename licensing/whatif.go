@@ -12,9 +12,8 @@ import (
 // It answers questions about other assignments and entitlements exactly, as often as need be.
 type History struct {
 	days []Day
-	// Of the points: their times (Unix milliseconds), the use in sixths from each on, and the index of the first point of each day.
-	times  []int64
-	sixths []int32
+	// Of the points: the use in sixths from each on, and the index of the first point of each day.
+	levels []int32
 	begins []int
 	// Owners in the order of what they would spare, most first.
 	Owners []Spender
@@ -46,33 +45,10 @@ type HistoryInterval struct {
 	Sixths int64
 }
 
-// NewHistory makes a history over [from, to): levels is called for with every instant at which use changes, in order, and the use from it on; of are the intervals of all
-// owners without a PMP license, in any order. A period of a year of the largest cluster has some 16 million points of 12 bytes.
-func NewHistory(from, to time.Time, zone *time.Location, r Readings, levels func(point func(at time.Time, sixths int64)) error, of []HistoryInterval) (*History, error) {
-	h := &History{days: Days(from, to, zone)}
-	starts := make([]int64, len(h.days)) // every day begins with a point, so that what it begins with is one of its levels
-	for i, d := range h.days {
-		starts[i] = max(d.Start(zone).UnixMilli(), from.UnixMilli())
-	}
-	day, now := 0, int32(0)
-	add := func(ms int64, sixths int32) {
-		for ; day < len(starts) && starts[day] <= ms; day++ {
-			h.begins = append(h.begins, len(h.times))
-			if starts[day] < ms {
-				h.times, h.sixths = append(h.times, starts[day]), append(h.sixths, now)
-			}
-		}
-		h.times, h.sixths = append(h.times, ms), append(h.sixths, sixths)
-		now = sixths
-	}
-	err := levels(func(at time.Time, sixths int64) { add(at.UnixMilli(), int32(sixths)) }) //nolint:gosec // thousands at most
-	if err != nil {
-		return nil, err
-	}
-	for ; day < len(starts); day++ {
-		h.begins = append(h.begins, len(h.times))
-		h.times, h.sixths = append(h.times, starts[day]), append(h.sixths, now)
-	}
+// NewHistory makes a history over [from, to): levels is called for with every instant (Unix milliseconds) at which use changes, in order, and the use from it on; of are the intervals of
+// all owners without a PMP license, in any order. A year of the largest cluster has some 16 million instants: they pass through day by day, and what is kept of a day are those that can be
+// its peak.
+func NewHistory(from, to time.Time, zone *time.Location, r Readings, levels func(point func(at, sixths int64)) error, of []HistoryInterval) (*History, error) {
 	byOwner := map[holder][]HistoryInterval{}
 	for _, i := range of {
 		if i.Owner != uuid.Nil && i.Sixths > 0 {
@@ -80,51 +56,117 @@ func NewHistory(from, to time.Time, zone *time.Location, r Readings, levels func
 			byOwner[who] = append(byOwner[who], i)
 		}
 	}
-	for who, list := range byOwner {
-		h.Owners = append(h.Owners, h.spender(who, list, r, from, to))
+	h := &History{days: Days(from, to, zone)}
+	b := builder{History: h, starts: make([]int64, len(h.days))} // every day begins with a point, so that what it begins with is one of its levels
+	for i, d := range h.days {
+		b.starts[i] = max(d.Start(zone).UnixMilli(), from.UnixMilli())
 	}
-	slices.SortFunc(h.Owners, func(a, b Spender) int { return cmp.Or(cmp.Compare(b.Hours, a.Hours), slices.Compare(a.ID[:], b.ID[:])) })
-	h.prune()
+	type owner struct {
+		Spender
+		covered []spared
+	}
+	var owners []owner
+	for who, list := range byOwner {
+		s, covered := spender(who, list, r, from, to)
+		owners = append(owners, owner{s, covered})
+	}
+	slices.SortFunc(owners, func(a, b owner) int {
+		return cmp.Or(cmp.Compare(b.Hours, a.Hours), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	for i, o := range owners {
+		h.Owners = append(h.Owners, o.Spender)
+		for _, c := range o.covered {
+			c.owner = i
+			b.coming = append(b.coming, c)
+		}
+	}
+	slices.SortFunc(b.coming, func(a, b spared) int { return cmp.Compare(a.from, b.from) })
+	if err := levels(b.point); err != nil {
+		return nil, err
+	}
+	b.reach(to.UnixMilli())
+	b.endDay()
 	return h, nil
 }
 
-// prune drops the points that can be no day's peak whoever is given a license: what is used at them as it was is less than the day's peak with licenses for all. A year of the largest
+// spared is sixths that an owner's license would have spared in a time, Unix milliseconds.
+type spared struct {
+	from, to int64
+	owner    int
+	sixths   int32
+}
+
+// builder takes the points of a history and keeps of each day those that can be its peak.
+type builder struct {
+	*History
+	starts []int64 // of days
+	day    int     // the next one
+	now    int32
+	// Of the day that runs: its points, and what a license would have spared in it; coming is that of later ones, by time.
+	times          []int64
+	sixths         []int32
+	active, coming []spared
+}
+
+func (b *builder) point(at, sixths int64) {
+	b.reach(at)
+	now := int32(sixths) //nolint:gosec // thousands at most
+	if n := len(b.times); n > 0 && b.times[n-1] == at {
+		b.sixths[n-1] = now
+	} else {
+		b.times, b.sixths = append(b.times, at), append(b.sixths, now)
+	}
+	b.now = now
+}
+
+// reach begins the days up to an instant.
+func (b *builder) reach(at int64) {
+	for ; b.day < len(b.starts) && b.starts[b.day] <= at; b.day++ {
+		b.endDay()
+		b.times, b.sixths = append(b.times[:0], b.starts[b.day]), append(b.sixths[:0], b.now)
+	}
+}
+
+// endDay drops the points that can be no day's peak whoever is given a license: what is used at them as it was is less than the day's peak with licenses for all. A year of the largest
 // cluster keeps some thousandth of its points, so that assignments by the thousand can be tried.
-func (h *History) prune() {
-	least := h.level(slices.Collect(func(yield func(int) bool) {
-		for i := range h.Owners {
-			if !yield(i) {
-				return
-			}
-		}
-	}))
-	kept := make([]int, len(h.times)+1) // how many points before it are kept
-	var times []int64
-	var sixths []int32
-	for d := range h.days {
-		first, end := h.span(d)
-		var floor int32
-		for _, v := range least[first:end] {
-			floor = max(floor, v)
-		}
-		h.begins[d] = len(times)
-		for i := first; i < end; i++ {
-			kept[i] = len(times)
-			if h.sixths[i] >= floor {
-				times, sixths = append(times, h.times[i]), append(sixths, h.sixths[i])
-			}
+func (b *builder) endDay() {
+	if len(b.times) == 0 {
+		return
+	}
+	first, end := b.times[0], b.times[len(b.times)-1]
+	ended := 0
+	for ended < len(b.coming) && b.coming[ended].from <= end {
+		ended++
+	}
+	b.active, b.coming = append(b.active, b.coming[:ended]...), b.coming[ended:]
+	b.active = slices.DeleteFunc(b.active, func(c spared) bool { return c.to <= first })
+	at := func(t int64) int {
+		i, _ := slices.BinarySearch(b.times, t)
+		return i
+	}
+	change := make([]int32, len(b.times)+1)
+	for _, c := range b.active {
+		change[at(c.from)] -= c.sixths
+		change[at(c.to)] += c.sixths
+	}
+	var floor, sum int32
+	for i, v := range b.sixths {
+		sum += change[i]
+		floor = max(floor, v+sum)
+	}
+	b.begins = append(b.begins, len(b.levels))
+	kept := make([]int, len(b.times)+1) // how many points before it are kept
+	for i, v := range b.sixths {
+		kept[i] = len(b.levels)
+		if v >= floor {
+			b.levels = append(b.levels, v)
 		}
 	}
-	kept[len(h.times)] = len(times)
-	h.times, h.sixths = times, sixths
-	for i := range h.Owners {
-		spares := h.Owners[i].spares[:0]
-		for _, s := range h.Owners[i].spares {
-			if s.from, s.to = kept[s.from], kept[s.to]; s.from < s.to {
-				spares = append(spares, s)
-			}
+	kept[len(b.times)] = len(b.levels)
+	for _, c := range b.active {
+		if s := (spare{kept[at(c.from)], kept[at(c.to)], c.sixths}); s.from < s.to {
+			b.Owners[c.owner].spares = append(b.Owners[c.owner].spares, s)
 		}
-		h.Owners[i].spares = spares
 	}
 }
 
@@ -133,24 +175,24 @@ func (h *History) span(d int) (first, end int) {
 	if d+1 < len(h.begins) {
 		return h.begins[d], h.begins[d+1]
 	}
-	return h.begins[d], len(h.times)
+	return h.begins[d], len(h.levels)
 }
 
 // level is the use at every point, had some owners held a PMP license.
 func (h *History) level(given []int) []int32 {
 	if len(given) == 0 {
-		return h.sixths
+		return h.levels
 	}
-	change := make([]int32, len(h.sixths)+1)
+	change := make([]int32, len(h.levels)+1)
 	for _, g := range given {
 		for _, s := range h.Owners[g].spares {
 			change[s.from] -= s.sixths
 			change[s.to] += s.sixths
 		}
 	}
-	level := make([]int32, len(h.sixths))
+	level := make([]int32, len(h.levels))
 	var sum int32
-	for i, v := range h.sixths {
+	for i, v := range h.levels {
 		sum += change[i]
 		level[i] = v + sum
 	}
@@ -158,7 +200,7 @@ func (h *History) level(given []int) []int32 {
 }
 
 // spender computes what a license would have covered: as for those who have one.
-func (h *History) spender(who holder, list []HistoryInterval, r Readings, from, to time.Time) Spender {
+func spender(who holder, list []HistoryInterval, r Readings, from, to time.Time) (Spender, []spared) {
 	s := Spender{ID: who.user}
 	byMeeting := map[uuid.UUID]*Meeting{}
 	var meetings []*Meeting
@@ -174,6 +216,7 @@ func (h *History) spender(who holder, list []HistoryInterval, r Readings, from, 
 		s.Name = i.OwnerName
 	}
 	given := claims(meetings, r, to)
+	var covered []spared
 	var milliseconds int64
 	for _, i := range list {
 		for _, c := range given[byMeeting[i.Meeting]].covered {
@@ -184,14 +227,12 @@ func (h *History) spender(who holder, list []HistoryInterval, r Readings, from, 
 			if !start.Before(end) {
 				continue
 			}
-			a, _ := slices.BinarySearch(h.times, start.UnixMilli())
-			b, _ := slices.BinarySearch(h.times, end.UnixMilli())
-			s.spares = append(s.spares, spare{a, b, int32(i.Sixths)}) //nolint:gosec // at most 6
+			covered = append(covered, spared{from: start.UnixMilli(), to: end.UnixMilli(), sixths: int32(i.Sixths)}) //nolint:gosec // at most 6
 			milliseconds += i.Sixths * end.Sub(start).Milliseconds()
 		}
 	}
 	s.Hours = float64(milliseconds) / 6 / float64(time.Hour/time.Millisecond)
-	return s
+	return s, covered
 }
 
 func latest(a, b time.Time) time.Time {

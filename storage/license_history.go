@@ -10,34 +10,10 @@ import (
 	"github.com/bridgewatch/bridgewatch/licensing"
 )
 
-// LicenseLevels gives the use of shared licenses at every instant of a period at which an interval begins or ends, in order of time.
-func (q *Queries) LicenseLevels(ctx context.Context, p LicensePeriod, point func(at time.Time, sixths int64)) error {
-	c, err := q.licenseIntervals(ctx, p)
-	if err != nil {
-		return err
-	}
-	rows, err := q.conn.Query(c.within(ctx), `
-SELECT t, sum(d) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS sixths
-FROM (SELECT t, sum(sign * toInt64(smp_sixths)) AS d FROM license_intervals_data FINAL
-	ARRAY JOIN [greatest(from, {from:DateTime64(3, 'UTC')}), until] AS t, [toInt64(1), toInt64(-1)] AS sign
-	`+c.where()+` AND t < {to:DateTime64(3, 'UTC')} GROUP BY t)
-ORDER BY t`)
-	if err != nil {
-		return fmt.Errorf("query levels of license use: %w", err)
-	}
-	defer rows.Close() //nolint:errcheck // Err below tells
-	for rows.Next() {
-		var at time.Time
-		var sixths int64
-		if err := rows.Scan(&at, &sixths); err != nil {
-			return fmt.Errorf("read levels of license use: %w", err)
-		}
-		point(at, sixths)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read levels of license use: %w", err)
-	}
-	return nil
+// LicenseLevels gives the use of shared licenses at every instant (Unix milliseconds) of a period at which an interval begins or ends, in order of time.
+func (q *Queries) LicenseLevels(ctx context.Context, p LicensePeriod, point func(at, sixths int64)) error {
+	sweep := licensing.NewSweep(p.From, p.To, func(at int64, use licensing.Use, _ int64) { point(at, use.SMPSixths) })
+	return q.licensePass(ctx, p, sweep, false, nil)
 }
 
 // LicenseCandidate is an owner without a PMP license.
@@ -71,21 +47,21 @@ func (q *Queries) LicenseHistory(ctx context.Context, p LicensePeriod, owners []
 		return nil, err
 	}
 	c.add("owner_id IN {owners:Array(UUID)} AND licensed = false AND smp_sixths > 0", "owners", uuidArray(owners))
-	rows, err := selectRows[struct {
-		Meeting uuid.UUID `ch:"call_correlator"`
-		Cluster string    `ch:"cms_cluster"`
-		Owner   uuid.UUID `ch:"owner_id"`
-		Name    string    `ch:"owner_name"`
-		From    time.Time `ch:"from"`
-		Until   time.Time `ch:"until"`
-		Sixths  uint8     `ch:"smp_sixths"`
-	}](c.within(ctx), q, "SELECT call_correlator, cms_cluster, owner_id, owner_name, from, until, smp_sixths FROM license_intervals_data FINAL "+c.where())
+	rows, err := q.conn.Query(c.within(ctx), "SELECT call_correlator, cms_cluster, owner_id, owner_name, from, until, toInt64(smp_sixths) FROM license_intervals_data FINAL "+c.where())
 	if err != nil {
 		return nil, fmt.Errorf("query meetings of owners without a license: %w", err)
 	}
-	list := make([]licensing.HistoryInterval, len(rows))
-	for i, r := range rows {
-		list[i] = licensing.HistoryInterval{Meeting: r.Meeting, Cluster: r.Cluster, Owner: r.Owner, OwnerName: r.Name, Span: licensing.Span{From: r.From, To: r.Until}, Sixths: int64(r.Sixths)}
+	defer rows.Close() //nolint:errcheck // Err below tells
+	var list []licensing.HistoryInterval
+	for rows.Next() {
+		var i licensing.HistoryInterval
+		if err := rows.Scan(&i.Meeting, &i.Cluster, &i.Owner, &i.OwnerName, &i.From, &i.To, &i.Sixths); err != nil {
+			return nil, fmt.Errorf("read meetings of owners without a license: %w", err)
+		}
+		list = append(list, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read meetings of owners without a license: %w", err)
 	}
 	return list, nil
 }

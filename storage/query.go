@@ -20,10 +20,12 @@ import (
 // Queries is the catalogue of what is asked of the store. Every value that comes from outside travels as a query parameter, never inside the SQL.
 type Queries struct {
 	conn driver.Conn
+	// lotRows is how many license intervals are added up at once, about.
+	lotRows uint64
 }
 
 // NewQueries asks conn, whose database must have the tables of the migrations.
-func NewQueries(conn driver.Conn) *Queries { return &Queries{conn} }
+func NewQueries(conn driver.Conn) *Queries { return &Queries{conn, lotRows} }
 
 // columnsOf lists the columns of a read model, a struct with `ch` tags. A column with the tag `none:"zero"` holds the zero UUID or the empty
 // string for "none" in storage and is read as NULL.

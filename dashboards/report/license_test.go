@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 	"github.com/xuri/excelize/v2"
 
@@ -25,6 +26,12 @@ func TestMain(m *testing.M) { storagetest.Main(m) }
 
 // stored is a store with intervals around the change of clocks in Berlin on 25 October 2026, a day of 25 hours.
 func stored(t *testing.T) (*storage.Queries, Pool) {
+	t.Helper()
+	conn, p := storedIn(t)
+	return storage.NewQueries(conn), p
+}
+
+func storedIn(t *testing.T) (driver.Conn, Pool) {
 	t.Helper()
 	conn := storagetest.Store(t)
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -65,7 +72,7 @@ func stored(t *testing.T) (*storage.Queries, Pool) {
 	storagetest.Insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{1}, Cluster: "emea", Bridge: "cb1", FirstIndex: 0, LastIndex: 999, FirstTime: at("2026-10-23 12:00"), LastTime: at("2026-10-28 12:00"),
 		Records: 990, Missing: 10, Gaps: []cdr.Gap{{After: 500, Count: 10, From: at("2026-10-27 14:00"), To: at("2026-10-27 15:00")}}, Version: 1})
 	two, ten := int64(2), int64(10)
-	return storage.NewQueries(conn), Pool{Name: "main", Clusters: []string{"emea"}, Zone: berlin, Readings: licensing.DefaultReadings(),
+	return conn, Pool{Name: "main", Clusters: []string{"emea"}, Zone: berlin, Readings: licensing.DefaultReadings(),
 		Entitlements: []licensing.Entitlement{{From: "2026-01-01", SMP: &two, PMP: &ten, Recording: &ten}}}
 }
 

@@ -41,7 +41,7 @@ func MakeLicense(ctx context.Context, q *storage.Queries, p Pool, from, to, now 
 
 // MakeStanding is MakeLicense without what only people read, the owners and the comparison by five minutes: days, overage and enforcement as of now.
 func MakeStanding(ctx context.Context, q *storage.Queries, p Pool, now time.Time) (License, error) {
-	in, err := gatherStanding(ctx, q, p, now.AddDate(0, 0, 1-licensing.WindowDays), now, now)
+	in, err := gatherFor(ctx, q, p, now.AddDate(0, 0, 1-licensing.WindowDays), now, now, false)
 	if err != nil {
 		return License{}, err
 	}
@@ -50,21 +50,11 @@ func MakeStanding(ctx context.Context, q *storage.Queries, p Pool, now time.Time
 
 // gather asks the store for the input of a report.
 func gather(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time) (LicenseInput, error) {
-	in, err := gatherStanding(ctx, q, p, from, to, now)
-	if err != nil {
-		return in, err
-	}
-	if len(in.Snapshots) > 0 {
-		if in.Steps, err = q.LicenseUse(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.bins(), To: in.To}, licensing.BinSeconds*time.Second); err != nil {
-			return in, err
-		}
-	}
-	in.Owners, err = q.LicenseOwners(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, topOwners)
-	return in, err
+	return gatherFor(ctx, q, p, from, to, now, true)
 }
 
-// gatherStanding asks the store for the part of the input that says how a pool stands.
-func gatherStanding(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time) (LicenseInput, error) {
+// gatherFor asks the store for the input of a report, or for the part of it that says how a pool stands. The intervals are read once for all.
+func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now time.Time, people bool) (LicenseInput, error) {
 	// What is sealed and computed again has milliseconds, as the store does.
 	in := LicenseInput{Pool: p, From: from.Truncate(time.Millisecond), To: to.Truncate(time.Millisecond), GeneratedAt: now.Truncate(time.Millisecond)}
 	window := in.window()
@@ -72,12 +62,21 @@ func gatherStanding(ctx context.Context, q *storage.Queries, p Pool, from, to, n
 	if in.Computed, err = q.LicenseProgress(ctx, p.Clusters); err != nil {
 		return in, err
 	}
-	if in.Days, err = q.LicenseDays(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: window, To: in.To}, p.Zone); err != nil {
-		return in, err
-	}
 	if in.Snapshots, err = q.LicenseSnapshots(ctx, p.Clusters, storage.Period{From: window.Add(-licensing.LongestPause), To: in.To.Add(licensing.LongestPause)}); err != nil {
 		return in, err
 	}
+	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, Days: p.Zone, DaysFrom: window}
+	if people {
+		ask.Owners = topOwners
+		if len(in.Snapshots) > 0 {
+			ask.Step, ask.StepsFrom = licensing.BinSeconds*time.Second, in.bins()
+		}
+	}
+	figures, err := q.LicenseFigures(ctx, ask)
+	if err != nil {
+		return in, err
+	}
+	in.Days, in.Steps, in.Owners = figures.Days, figures.Steps, figures.Owners
 	known, err := q.Completeness(ctx, storage.Period{From: window, To: in.To})
 	if err != nil {
 		return in, err

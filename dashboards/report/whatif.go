@@ -149,12 +149,12 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 		}
 		of = append(of, list...)
 	}
-	length := ask.To.Sub(ask.From)
-	h, err := licensing.NewHistory(ask.From, ask.To, p.Zone, p.Readings, func(point func(time.Time, int64)) error {
+	begin, length := ask.From.UnixMilli(), float64(ask.To.Sub(ask.From).Milliseconds())
+	h, err := licensing.NewHistory(ask.From, ask.To, p.Zone, p.Readings, func(point func(at, sixths int64)) error {
 		n := 0
-		return q.LicenseLevels(ctx, period, func(at time.Time, sixths int64) {
+		return q.LicenseLevels(ctx, period, func(at, sixths int64) {
 			if n++; n%100_000 == 0 {
-				tell("levels", float64(at.Sub(ask.From))/float64(length))
+				tell("levels", float64(at-begin)/length)
 			}
 			point(at, sixths)
 		})

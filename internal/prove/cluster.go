@@ -52,6 +52,7 @@ func scenes() map[string]scene {
 	}
 	return map[string]scene{
 		"CMSBridgeDown":            ofFirst("API out of reach", func(f *cmssim.Faults) { f.Down = true }),
+		"CMSPollsFail":             ofFirst("calls are answered with 500", func(f *cmssim.Faults) { f.Refuses = "calls" }),
 		"CMSBridgeRestarted":       {fault: "Call Bridge restarted", inject: func(s *stage.Stage) { first(s).Restart() }, repair: func(*stage.Stage) {}},
 		"CMSCriticalAlarm":         alarm("callBridgeConnectionFailure"),
 		"CMSAlarm":                 alarm("turnServerUnavailable"),

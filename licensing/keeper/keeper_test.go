@@ -344,14 +344,17 @@ func (w *world) ask(t *testing.T, conn driver.Conn, day, now time.Time) {
 			t.Errorf("explained at %s: %d meetings, want %d", at, len(rows), alive)
 		}
 	}
-	owners, err := q.LicenseOwners(t.Context(), period, 100)
+	figures, err := q.LicenseFigures(t.Context(), storage.LicenseQuestion{LicensePeriod: period, Owners: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var hours, want float64
-	for _, o := range owners {
+	var counted uint64
+	for _, o := range figures.Owners {
 		hours += o.SMPHours
+		counted += o.Meetings
 	}
+	alive := map[uuid.UUID]bool{}
 	for _, i := range intervals {
 		from, to := i.From, i.To
 		if from.Before(period.From) {
@@ -362,7 +365,11 @@ func (w *world) ask(t *testing.T, conn driver.Conn, day, now time.Time) {
 		}
 		if from.Before(to) {
 			want += float64(i.Sixths) / 6 * to.Sub(from).Hours()
+			alive[i.Meeting.ID] = true
 		}
+	}
+	if counted != uint64(len(alive)) {
+		t.Errorf("%d meetings of owners, want %d", counted, len(alive))
 	}
 	if diff := hours - want; diff > 0.01 || diff < -0.01 || want == 0 {
 		t.Errorf("owners took %v shared license hours, want %v", hours, want)

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/licensing"
+	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/storagetest"
+)
+
+// TestWhatIf: on each of 20 days Ada has three meetings from 9:00 to 10:00 and Ben one from 9:30 to 10:30, the last until after midnight. As it was, 24 sixths. With a PMP license Ada's first two
+// are covered: 6 + 6. Ben's would spare 6 of 24. With an SMP price of 3 and a PMP price of 1: nobody 4 × 3 = 12; Ada 1 + 2 × 3 = 7; both 2 + 1 × 3 = 5.
+func TestWhatIf(t *testing.T) {
+	conn := storagetest.Store(t)
+	first := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	to := first.AddDate(0, 0, 21)
+	var rows []storage.LicenseInterval
+	for day := range 20 {
+		at := first.AddDate(0, 0, day)
+		for i, name := range []string{"Ada", "Ada", "Ada", "Ben"} {
+			row := storage.LicenseInterval{StartDay: at, Cluster: "emea", Meeting: uuid.UUID{0: byte(day), 1: byte(i), 2: 1}, From: at.Add(9 * time.Hour), Until: at.Add(10 * time.Hour), OwnerID: uuid.UUID{15: name[0]}, OwnerName: name,
+				Licensed: new(false), License: "smp", SMPSixths: 6, SharedSixths: 6, Rule: string(licensing.RuleOwnerWithoutPMP), Version: 1}
+			if name == "Ben" {
+				row.From, row.Until = at.Add(570*time.Minute), at.Add(630*time.Minute)
+				if day == 19 {
+					row.Until = at.Add(25 * time.Hour)
+				}
+			}
+			rows = append(rows, row)
+		}
+	}
+	storagetest.Insert(t, conn, storage.LicenseIntervals, rows...)
+	storagetest.Insert(t, conn, storage.LicenseUnits, storage.LicenseUnit{Cluster: "emea", StartDay: storage.AllDays(), FactsUntil: to, Version: 1})
+	q, four := storage.NewQueries(conn), int64(4)
+	p := Pool{Name: "main", Clusters: []string{"emea"}, Zone: time.UTC, Readings: licensing.DefaultReadings(), Entitlements: []licensing.Entitlement{{From: "2026-01-01", SMP: &four}}}
+	w, err := MakeWhatIf(t.Context(), q, p, WhatIfQuestion{From: first, To: to, Top: 1, Prices: &licensing.Prices{PMP: 1, SMP: 3}, AllowedDays: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	days, err := q.LicenseDays(t.Context(), storage.LicensePeriod{Clusters: p.Clusters, From: first, To: to}, time.UTC)
+	if err != nil || len(days) != 21 || len(w.Days) != 21 {
+		t.Fatalf("%d days, %d (%v)", len(w.Days), len(days), err)
+	}
+	for i, d := range w.Days {
+		was, then := int64(24), int64(12)
+		if i == 20 { // Ben's last meeting
+			was, then = 6, 6
+		}
+		if d.Day != days[i].Day || d.SMPSixths != was || d.SMPSixths != days[i].Peaks.SMP.Value || *d.WhatIfSixths != then {
+			t.Errorf("%s: %d sixths, with a license for Ada %d; want %d and %d", d.Day, d.SMPSixths, *d.WhatIfSixths, was, then)
+		}
+	}
+	// Two of Ada's three meetings of an hour on 20 days.
+	if len(w.Given) != 1 || w.Given[0].Owner != "Ada" || w.Given[0].Hours != 40 {
+		t.Errorf("given %+v", w.Given)
+	}
+	if c := w.Cheapest; len(c.Given) != 2 || c.SMP != 1 || c.Cost != 5 || c.WithoutSMP != 4 || c.WithoutCost != 12 {
+		t.Errorf("cheapest %+v", c)
+	}
+}

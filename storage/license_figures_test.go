@@ -1,0 +1,70 @@
+package storage_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/storagetest"
+)
+
+// TestLicenseLots: however a period is divided, its figures are the same: meetings that go on for days, or that pause over the period's start, count once, and rows that were replaced or buried
+// do not count.
+func TestLicenseLots(t *testing.T) {
+	conn := storagetest.Store(t)
+	rnd := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a seed makes it repeat
+	begin := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	from, to := begin.Add(50*time.Hour), begin.AddDate(0, 0, 9)
+	var rows []storage.LicenseInterval
+	meetings := map[uuid.UUID]uint64{} // by owner
+	for n := range 400 {
+		start := begin.Add(time.Duration(rnd.IntN(10*86400)) * time.Second)
+		owner := uuid.UUID{15: byte(rnd.IntN(5))} // one of them is none
+		at, counts := start, false
+		for part := range 1 + rnd.IntN(3) {
+			row := storage.LicenseInterval{StartDay: start.Truncate(24 * time.Hour), Cluster: "emea", Meeting: uuid.UUID{0: byte(n >> 8), 1: byte(n), 15: 1}, Part: uint16(part), OwnerID: owner, OwnerName: "Owner " + owner.String()[35:],
+				From: at, Until: at.Add(time.Duration(1+rnd.IntN(20*3600)) * time.Second), SMPSixths: uint8(rnd.IntN(7)), PMP: uint8(rnd.IntN(2)), Recordings: uint8(rnd.IntN(3)), Streams: uint8(rnd.IntN(2)), License: "smp", Version: 2}
+			old := row
+			old.SMPSixths, old.Version = 200, 1
+			buried := row
+			buried.Part, buried.Deleted = 9, 1
+			rows = append(rows, old, row, buried)
+			counts = counts || row.From.Before(to) && row.Until.After(from)
+			at = row.Until.Add(time.Duration(rnd.IntN(2)) * 10 * time.Hour) // some pause
+		}
+		if counts {
+			meetings[owner]++
+		}
+	}
+	storagetest.Insert(t, conn, storage.LicenseIntervals, rows...)
+	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: []string{"emea"}, From: from, To: to}, Days: time.UTC, DaysFrom: begin.Add(7 * time.Hour), Step: 7 * time.Minute, StepsFrom: begin.Add(6 * time.Hour), Owners: 4}
+	whole, err := storage.NewQueries(conn).LicenseFigures(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(whole.Owners) != 4 || whole.Days[3].Peaks.SMP.Value < 20 || whole.Days[3].Peaks.SMP.Value > 1000 {
+		t.Fatalf("%+v", whole)
+	}
+	for _, o := range whole.Owners {
+		id, name := uuid.Nil, ""
+		if o.OwnerID != nil {
+			id, name = *o.OwnerID, "Owner "+o.OwnerID.String()[35:]
+		}
+		if o.Meetings != meetings[id] || o.Owner != name {
+			t.Errorf("%q, %s: %d meetings, want %d of %q", o.Owner, id, o.Meetings, meetings[id], name)
+		}
+	}
+	for _, rows := range []uint64{1, 150, 700} {
+		parts, err := storage.NewQueries(conn).WithLots(rows).LicenseFigures(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(whole, parts); diff != "" {
+			t.Errorf("lots of %d rows: %s", rows, diff)
+		}
+	}
+}
