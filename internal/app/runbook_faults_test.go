@@ -205,8 +205,9 @@ func TestRunbookCommands(t *testing.T) {
 		fmt.Fprintf(&without, "- %s: %s\n", n, why)
 	}
 	section := "\nWritten by `make prove-live`: `serve` on six simulated bridges, with the faults that go together there together, Debian's Prometheus, and each command as it stands but\n" +
-		"for names, addresses and dates. It is run once Prometheus says that the alert fires; it has to end well and to show something, a query a row at least. `for` is 2 s;\n" +
-		"*limit* means that the threshold was set to that.\n\n" +
+		"for names, addresses and dates. It is run once Prometheus says that the alert fires; it has to end well and to show something, a query a row at least. Failing is\n" +
+		"the answer of `bridgewatch check`, which then names what does not work, and of what asks for the very thing that is away. `for` is 2 s; *limit* means that the\n" +
+		"threshold was set to that.\n\n" +
 		"| alert | fault under which its commands ran | commands |\n|---|---|---|\n" + table.String()
 	if without.Len() > 0 {
 		section += "\nRun without their fault, which cannot be had in minutes:\n\n" + without.String()
@@ -287,7 +288,7 @@ func runbooksOfToday(t *testing.T) map[string]string {
 		"CMSLicenseExpired": "licenses expired", "CMSLicenseExpiryFrozen": "expiry of the licenses frozen",
 		"CMSLicensesNearEntitlement": "entitled to one license", "CMSLicensesExceeded": "entitled to one license", "CMSAssignedLicensesExceeded": "entitled to one license",
 		"CMSRecordingLicensesExhausted": "entitled to one license", "CMSOverageDaysHigh": "today over the entitlement (limit 0 days)", "CMSLicenseCountDiffers": "records of two bridges do not arrive (limit 0.5)",
-		"CMSWitnessesDiffer": "our CDR receiver removed: only events and API tell of calls", "CMSRecordsBehind": "no way to the CDR receiver", "CMSRecordsMissing": "94 records skipped", "CMSMalformedBodies": "half a body", "CMSDeadLetters": "a row for a table that there is not",
+		"CMSWitnessesDiffer": "our CDR receiver removed: only events and API tell of calls", "CMSRecordsBehind": "no way to the CDR receiver", "CMSRecordsMissing": "95 records skipped", "CMSMalformedBodies": "half a body", "CMSDeadLetters": "a row for a table that there is not",
 		"CMSBridgeLoadHigh": "half as many meetings again, of 1.7 times the people", "CMSBridgeRefusesCalls": "half as many meetings again, of 1.7 times the people",
 		"CMSGroupRefusesConferences": "half as many meetings again, of 1.7 times the people", "CMSFailoverHeadroomNegative": "half as many meetings again, of 1.7 times the people",
 		"CMSCallSetupRateHigh": "calls at all (limit 0.01 a second)", "CMSConferenceTooLarge": "a conference of more than 20 (limit)", "CMSDistributionTaxHigh": "links between bridges (limit 1 %)",
