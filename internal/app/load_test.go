@@ -360,7 +360,7 @@ func (m *measurement) settle() {
 			last = <-m.stats
 		}
 		known := m.exposed()
-		followed := last.People >= wantedPeople && known["cms_events_connected"] == 24
+		followed := last.People >= wantedPeople+wantedPeople/70 && known["cms_events_connected"] == 24
 		waited := time.Since(began)
 		if followed && (known["cms_participants"] >= 0.97*float64(last.People) || waited > 4*time.Minute) {
 			m.t.Logf("settled after %s, %.0f of %d participants in cms_participants", waited.Round(time.Second), known["cms_participants"], last.People)
