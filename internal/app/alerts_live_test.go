@@ -82,12 +82,12 @@ func (i *inbox) told(n notice) (fired, resolved time.Time) {
 
 var (
 	holding   = regexp.MustCompile(`(?m)^( +(?:for|keep_firing_for)): [1-9][0-9]*[smh]$`)
-	lateLooks = regexp.MustCompile(` offset 1[hd]`) // rules that wait until there is as much to look at
+	lateLooks = regexp.MustCompile(` offset 1d`) // of a rule that waits for a day of figures
 	least     = regexp.MustCompile(`(min_over_time\([a-z_]+)\[[0-9]+m\]`)
 )
 
-// watch starts Prometheus and Alertmanager on the deployment, with some thresholds set, each "for" and "keep_firing_for" cut to two seconds and rules that wait
-// for older figures not doing so. It returns the webhook's inbox and the addresses of Prometheus and Alertmanager.
+// watch starts Prometheus and Alertmanager on the deployment, with some thresholds set, each "for" and "keep_firing_for" cut to two seconds and a rule that
+// waits for a day of figures not doing so. It returns the webhook's inbox and the addresses of Prometheus and Alertmanager.
 func (d *deployment) watch(thresholds map[string]float64) (box *inbox, prometheus, alertmanager string) {
 	d.t.Helper()
 	text, err := alerts.Rules(alerts.Options{Set: thresholds})
