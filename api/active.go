@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,11 +15,13 @@ import (
 
 // Live is the picture that events give of this moment; *subscriber.Subscriber is behind it.
 type Live interface {
-	// States lists the calls that are going on on the bridges that are followed here and whose picture is complete, and those bridges; all says that there are
-	// no others.
-	States() (calls []LiveCall, bridges []LiveBridge, all bool)
+	// States lists the bridges that are followed here and whose picture is complete, and the calls that are going on on the wanted ones; all says that there
+	// are no other bridges.
+	States(wanted func(LiveBridge) bool) (calls []LiveCall, bridges []LiveBridge, all bool)
 	// View is one of those calls with its participants, and the bridges that host them, in the same order, empty where not known; false where it is over.
 	View(LiveCall) (call events.CallView, hosts []string, there bool)
+	// Mentions reports whether one of those calls has a text in its name, or in a name or an address of a participant, in any case.
+	Mentions(c LiveCall, text string) bool
 }
 
 // LiveBridge names a bridge.
@@ -46,6 +47,7 @@ type callLive struct {
 	Recording            *bool  `json:"recording"`
 	Streaming            *bool  `json:"streaming"`
 	Locked               *bool  `json:"locked"`
+	RecordsLate          bool   `json:"records_late,omitempty" description:"The store is busy: what only call detail records tell is missing here, or as it was up to a minute ago"`
 	Roster               string `json:"roster" description:"How the participants are known: events, rest, or none where they are not"`
 }
 
@@ -94,17 +96,19 @@ func withPresences(ctx context.Context, store Store, at time.Time, calls []stora
 const legsBefore = 30 * 24 * time.Hour
 
 // activeCalls lists the calls that are going on, those newest to us first: for bridges whose events are followed here as they tell, for others as the records do.
-func activeCalls(ctx context.Context, store Store, live Live, f storage.CallFilter) ([]callItem, *storage.Cursor, error) {
+func (s *Server) activeCalls(ctx context.Context, store Store, f storage.CallFilter) ([]callItem, *storage.Cursor, error) {
 	var found []LiveCall
 	var everywhere bool
-	if live != nil {
-		states, bridges, all := live.States()
+	if live := s.deps.Live; live != nil {
+		states, bridges, all := live.States(func(b LiveBridge) bool {
+			return (f.Cluster == "" || b.Cluster == f.Cluster) && (f.Bridge == "" || b.Bridge == f.Bridge)
+		})
 		everywhere = all
 		for _, b := range bridges {
 			f.Except = append(f.Except, [2]string{b.Cluster, b.Bridge})
 		}
 		for _, c := range states {
-			if (f.Cluster == "" || c.Cluster == f.Cluster) && (f.Bridge == "" || c.Bridge == f.Bridge) && after(f.After, position(c)) && (f.Text == "" || says(live, c, f.Text)) {
+			if after(f.After, position(c)) && (f.Text == "" || live.Mentions(c, f.Text)) {
 				found = append(found, c)
 			}
 		}
@@ -117,7 +121,12 @@ func activeCalls(ctx context.Context, store Store, live Live, f storage.CallFilt
 			return nil, nil, err
 		}
 	}
-	known, err := recordsOf(ctx, store, found, f.Space != uuid.Nil, f.Limit)
+	slices.SortFunc(found, func(a, b LiveCall) int { return position(b).Compare(position(a)) })
+	onPage, patience := found, time.Duration(0) // only records tell whose space a call is in
+	if f.Space == uuid.Nil {
+		onPage, patience = found[:min(len(found), f.Limit)], recordsPatience
+	}
+	known, late, err := s.records.of(ctx, store, onPage, patience)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -152,8 +161,8 @@ func activeCalls(ctx context.Context, store Store, live Live, f storage.CallFilt
 	for _, p := range all {
 		if p.live == nil {
 			out = append(out, p.item)
-		} else if view, hosts, there := live.View(*p.live); there {
-			out = append(out, liveItem(*p.live, &view, hosts, known))
+		} else if view, hosts, there := s.deps.Live.View(*p.live); there {
+			out = append(out, liveItem(*p.live, &view, hosts, known, late))
 		}
 	}
 	return out, next, nil
@@ -167,34 +176,7 @@ func after(cursor *storage.Cursor, c storage.Cursor) bool {
 	return cursor == nil || c.Compare(*cursor) < 0
 }
 
-// says looks for a text in the call's name and in names and addresses of its participants, in any case.
-func says(live Live, c LiveCall, text string) bool {
-	text = strings.ToLower(text)
-	has := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	if has(c.Call.Name) {
-		return true
-	}
-	view, _, _ := live.View(c)
-	return slices.ContainsFunc(view.People, func(p events.Participant) bool { return has(p.Name) || has(p.URI) })
-}
-
-// recordsOf finds what records say of live calls: of all of them, or of those that can be on the page.
-func recordsOf(ctx context.Context, store Store, calls []LiveCall, all bool, limit int) (map[uuid.UUID]storage.Call, error) {
-	slices.SortFunc(calls, func(a, b LiveCall) int { return position(b).Compare(position(a)) })
-	if !all {
-		calls = calls[:min(len(calls), limit)]
-	}
-	if len(calls) == 0 {
-		return nil, nil
-	}
-	ids := make([]uuid.UUID, len(calls))
-	for i, c := range calls {
-		ids[i] = cdr.ParseID(c.Call.ID)
-	}
-	return store.CallsByID(ctx, calls[len(calls)-1].Call.Since.Add(-legsBefore), ids)
-}
-
-func liveItem(c LiveCall, view *events.CallView, hosts []string, known map[uuid.UUID]storage.Call) callItem {
+func liveItem(c LiveCall, view *events.CallView, hosts []string, known map[uuid.UUID]storage.Call, late map[uuid.UUID]bool) callItem {
 	id := cdr.ParseID(c.Call.ID)
 	call, recorded := known[id]
 	if !recorded {
@@ -207,7 +189,7 @@ func liveItem(c LiveCall, view *events.CallView, hosts []string, known map[uuid.
 	call.Name = cmp.Or(view.Name, call.Name)
 	call.End, call.EndHow, call.EndInferred, call.DurationSeconds = nil, "", false, nil // it goes on, whatever a record concluded
 	item := callItem{Call: call, Live: &callLive{Participants: view.Participants, DistributedInstances: view.DistributedInstances,
-		Recording: valueIs(view.Recording, "active"), Streaming: valueIs(view.Streaming, "active"), Locked: valueIs(view.LockState, "locked"), Roster: string(view.Roster)}}
+		Recording: valueIs(view.Recording, "active"), Streaming: valueIs(view.Streaming, "active"), Locked: valueIs(view.LockState, "locked"), RecordsLate: late[id], Roster: string(view.Roster)}}
 	item.Recorded = item.Recorded || view.Recording == "active"
 	item.Streamed = item.Streamed || view.Streaming == "active"
 	for i := range view.People {

@@ -25,11 +25,20 @@ type picture struct {
 	all   bool
 }
 
-func (p *picture) States() (calls []LiveCall, bridges []LiveBridge, all bool) {
+func (p *picture) States(wanted func(LiveBridge) bool) (calls []LiveCall, bridges []LiveBridge, all bool) {
+	bridge := LiveBridge{"emea", "cb1"}
 	for _, c := range p.calls {
-		calls = append(calls, LiveCall{LiveBridge{"emea", "cb1"}, c.Call})
+		if wanted(bridge) {
+			calls = append(calls, LiveCall{bridge, c.Call})
+		}
 	}
-	return calls, []LiveBridge{{"emea", "cb1"}}, p.all
+	return calls, []LiveBridge{bridge}, p.all
+}
+
+func (p *picture) Mentions(c LiveCall, text string) bool {
+	view, _, _ := p.View(c)
+	says := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(text)) }
+	return says(view.Name) || slices.ContainsFunc(view.People, func(p events.Participant) bool { return says(p.Name) || says(p.URI) })
 }
 
 func (p *picture) View(c LiveCall) (events.CallView, []string, bool) {

@@ -151,7 +151,7 @@ func (s *Server) routes() []route {
 			case q.Active:
 				// How complete the records of all time are says nothing of now, and would cost the answer most of its time.
 				f.Period = storage.Period{}
-				if items, next, err = activeCalls(ctx, store, s.deps.Live, f); err != nil {
+				if items, next, err = s.activeCalls(ctx, store, f); err != nil {
 					return nil, err
 				}
 				answer := list[callItem]{Items: items}

@@ -55,6 +55,8 @@ type Server struct {
 	cfg   Config
 	deps  Deps
 	ready chan struct{}
+
+	records *records // of live calls
 }
 
 // New makes a Server; it does nothing before Run.
@@ -62,7 +64,7 @@ func New(cfg Config, deps Deps) *Server {
 	if cfg.QueryTimeout == 0 {
 		cfg.QueryTimeout = 30 * time.Second
 	}
-	return &Server{cfg: cfg, deps: deps, ready: make(chan struct{})}
+	return &Server{cfg: cfg, deps: deps, ready: make(chan struct{}), records: newRecords(cfg.QueryTimeout)}
 }
 
 // Ready is closed once the listener is open.

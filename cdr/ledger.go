@@ -136,11 +136,15 @@ func NewLedger(s Settings) *Ledger {
 func (l *Ledger) RestoreSessions(rows []Session, highest map[uuid.UUID]int64) {
 	for id, index := range highest {
 		l.note(id, index)
+		// Also where a crash kept the session's row from being written: the rows of its calls and legs may have been.
+		l.wanted[Object{Session: id, Kind: KindUnfinished}] = true
 	}
 	for _, row := range rows {
 		s := restoreSession(row)
 		l.sessions[row.ID] = s
-		if !row.Superseded {
+		if row.Superseded {
+			delete(l.wanted, Object{Session: row.ID, Kind: KindUnfinished})
+		} else {
 			l.wanted[Object{Session: row.ID, Kind: KindUnfinished}] = true
 		}
 	}
@@ -212,7 +216,8 @@ func starts(t Type) bool {
 //
 //	KindRecording, KindStream: the stored records of the session with that id.
 //	KindLeg: the same, and all records of the recordings and streams that name the leg.
-//	KindCall: those that name the call (own id, call of a leg, recording or stream), and all records of the legs, recordings and streams found so.
+//	KindCall: those that name the call (own id, call of a leg, recording or stream), and all records of the legs, recordings and streams found so,
+//	and of the recordings and streams that name a leg found so.
 //	KindUnfinished: for each call, leg, recording or stream of the session with such an end: as above, all in one Restore.
 func (l *Ledger) Needs(records []SourcedRecord) []Object {
 	needs := map[Object]bool{}

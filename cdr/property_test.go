@@ -3,6 +3,7 @@ package cdr
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -176,10 +177,17 @@ func (s *shelf) history(o Object) ([]SourcedRecord, Facts) {
 	default:
 		ids[o.ID] = true
 	}
-	for _, r := range s.records {
-		if r.Session == o.Session && (calls[callOf(r.Record)] || o.Kind != KindCall && ids[feederOf(r.Record)]) {
-			ids[r.ID] = true
+	for _, named := range []struct {
+		ids map[uuid.UUID]bool
+		by  func(Record) uuid.UUID
+	}{{calls, callOf}, {ids, feederOf}} {
+		found := map[uuid.UUID]bool{}
+		for _, r := range s.records {
+			if r.Session == o.Session && named.ids[named.by(r.Record)] {
+				found[r.ID] = true
+			}
 		}
+		maps.Copy(ids, found)
 	}
 	for id := range calls {
 		ids[id] = true
@@ -245,10 +253,10 @@ func TestAnyOrderAnyRestart(t *testing.T) {
 				}
 				return int(a.CorrelatorIndex - b.CorrelatorIndex)
 			})
+			restoreNeeds(ledger, store, batch)
 			for _, r := range batch {
 				store.records[fmt.Sprint(r.Session, r.CorrelatorIndex)] = r
 			}
-			restoreNeeds(ledger, store, batch)
 			for _, r := range batch {
 				ledger.Add(r)
 			}
@@ -312,5 +320,33 @@ func restoreNeeds(ledger *Ledger, store *shelf, batch []SourcedRecord) {
 			records, facts := store.history(o)
 			ledger.Restore(o, records, facts)
 		}
+	}
+}
+
+// TestCrashBeforeTheSessionsRow: a crash between the facts and the session's row must not make the ledger take an object with stored rows for a new one,
+// also if the record that comes next lies above all that is stored.
+func TestCrashBeforeTheSessionsRow(t *testing.T) {
+	records := decodeAll(t, `<records session="3981193c-c935-4d40-bf10-1777a6fa14e5" callBridge="8c625621-2923-441a-8d47-219ccfae927b">
+<record type="callLegStart" time="2026-03-14T09:14:02Z" recordIndex="1" correlatorIndex="1"><callLeg id="c623889e-2932-4577-acfd-709baf5966bc"><type>acano</type><call>0ab08610-9fc9-4da0-b50a-c8fc22006eae</call></callLeg></record>
+<record type="callLegUpdate" time="2026-03-14T09:14:03Z" recordIndex="2" correlatorIndex="2"><callLeg id="c623889e-2932-4577-acfd-709baf5966bc"><state>connected</state><call>0ab08610-9fc9-4da0-b50a-c8fc22006eae</call></callLeg></record>
+<record type="callLegUpdate" time="2026-03-14T09:14:04Z" recordIndex="3" correlatorIndex="3"><callLeg id="c623889e-2932-4577-acfd-709baf5966bc"><state>connected</state><call>0ab08610-9fc9-4da0-b50a-c8fc22006eae</call></callLeg></record>
+<record type="callStart" time="2026-03-14T09:14:02Z" recordIndex="4" correlatorIndex="4"><call id="0ab08610-9fc9-4da0-b50a-c8fc22006eae"><name>Hafen</name><callType>coSpace</callType></call></record>
+</records>`)
+	asOf := storyStart
+	store, ledger := newShelf(), NewLedger(storySettings())
+	for n, batch := range [][]SourcedRecord{records[:3], records[3:]} {
+		restoreNeeds(ledger, store, batch)
+		for _, r := range batch {
+			store.records[fmt.Sprint(r.Session, r.CorrelatorIndex)] = r
+			ledger.Add(r)
+		}
+		restoreNeeds(ledger, store, nil)
+		store.keep(ledger.Changed(asOf))
+		if n == 0 {
+			ledger = restarted(storySettings(), store) // before the session's row is written
+		}
+	}
+	if len(store.faults) > 0 {
+		t.Fatalf("a row is lost to an older one:\n%s", store.faults[0])
 	}
 }

@@ -173,6 +173,58 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestYoungCalls: a call that has just begun waits for its roster, from wherever, without making the sum of a bridge's people unknown; one that was there before
+// us does not.
+func TestYoungCalls(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Ceiling = 1 // the list alone
+	f := open(t, cfg)
+	f.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": "old", "updateType": "add", "name": "Old", "distributedInstances": 0 } ]`)
+	blind := func(want int64) {
+		t.Helper()
+		if n := f.m.CountPeople(f.now, 30*time.Second); n.Blind != want {
+			t.Errorf("%d calls are blind, want %d", n.Blind, want)
+		}
+	}
+	blind(1)
+	for range 10 {
+		f.turn(time.Second)
+	}
+	f.m.ReconcileRoster(f.now, f.now, "old", []ListedParticipant{{ID: "anna", Name: "Anna Falk", URI: "anna@example.com", State: "connected"}})
+	blind(0)
+	f.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": "new", "updateType": "add", "name": "New", "distributedInstances": 0 } ]`)
+	blind(0)
+	if _, missing := f.m.NeedsREST(); len(missing) != 1 { // the request that would subscribe it is not made yet
+		f.turn(time.Second)
+	}
+	if _, missing := f.m.NeedsREST(); !slices.Equal(missing, []string{"old", "new"}) {
+		t.Errorf("%v need REST", missing)
+	}
+	f.turn(31 * time.Second)
+	blind(1)
+
+	for text, want := range map[string]bool{"FALK": true, "example.com": true, "old": true, "new": false, "": true} {
+		if f.m.Mentions("old", text) != want {
+			t.Errorf("the call mentions %q: %v", text, !want)
+		}
+	}
+	// Looking through a roster copies no participant: a name is folded, and that is all.
+	var crowd []ListedParticipant
+	for i := range 100 {
+		crowd = append(crowd, ListedParticipant{ID: fmt.Sprint(i), Name: "Zoe", URI: "zoe@example.com", State: "connected"})
+	}
+	f.m.ReconcileRoster(f.now, f.now, "new", crowd)
+	if !f.m.Mentions("new", "zOE@") || f.m.Listed() != 101 {
+		t.Errorf("%d people are listed", f.m.Listed())
+	}
+	if n := testing.AllocsPerRun(10, func() { f.m.Mentions("new", "nobody") }); n > 102 {
+		t.Errorf("a look through a roster of a hundred allocates %.0f times", n)
+	}
+	if f.m.Mentions("none", "") {
+		t.Error("a call that is not there mentions something")
+	}
+}
+
 func TestGuesses(t *testing.T) {
 	yes, no := true, false
 	for _, c := range []struct {

@@ -49,6 +49,25 @@ func (m *Machine) Call(id string) (CallView, bool) {
 	return m.view(r), true
 }
 
+// Mentions reports whether a call that is going on has a text in its name, or in a name or an address of its roster, in any case.
+func (m *Machine) Mentions(id, text string) bool {
+	r := m.calls[id]
+	if r == nil || !r.ending.IsZero() {
+		return false
+	}
+	text = strings.ToLower(text)
+	has := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
+	if has(r.Name) {
+		return true
+	}
+	for _, p := range r.people {
+		if has(p.Name) || has(p.URI) {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *Machine) view(r *roster) CallView {
 	v := CallView{Call: r.Call, People: make([]Participant, 0, len(r.people)), Settled: r.settled && r.Roster == RosterEvents}
 	v.Seen = m.seen(r.Seen, r.Stale)
@@ -66,20 +85,23 @@ type People struct {
 	Local map[Client]int64
 	// Unplaced are in distributed calls, and which bridge hosts them is not known, though they have been there for longer than the grace.
 	Unplaced int64
-	// Blind are calls whose participants are not known.
+	// Blind are calls whose participants are not known, though they have been going on for longer than the grace.
 	Blind int64
 }
 
 // CountPeople counts people who have joined: not recorders, streamers, or who rings. In a call without other instances everybody is local. Who came to a
-// distributed call within the grace is not counted until it is known where.
+// distributed call within the grace is not counted until it is known where, nor is who came with a call that began within it until the roster is known.
 func (m *Machine) CountPeople(now time.Time, grace time.Duration) People {
 	n := People{Local: map[Client]int64{}}
 	for _, r := range m.calls {
 		if !r.ending.IsZero() {
 			continue
 		}
-		if r.Roster == RosterNone || r.Stale {
+		switch young := !r.AtSnapshot && now.Sub(r.Since) <= grace; {
+		case r.Stale, r.Roster == RosterNone && !young:
 			n.Blind++
+			continue
+		case r.Roster == RosterNone:
 			continue
 		}
 		alone := r.DistributedInstances != nil && *r.DistributedInstances == 0
@@ -95,6 +117,9 @@ func (m *Machine) CountPeople(now time.Time, grace time.Duration) People {
 	}
 	return n
 }
+
+// Listed is how many people the rosters of all calls list.
+func (m *Machine) Listed() int { return m.people }
 
 // Unplaced lists the calls with people of whom it is not known which bridge hosts them: REST tells.
 func (m *Machine) Unplaced() []string {

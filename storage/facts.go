@@ -191,17 +191,20 @@ type loader struct {
 	session uuid.UUID
 }
 
-// history reads the records that name the calls or are about the other objects, the records of every leg, recording and stream found so,
-// and the stored rows of all of them.
+// history reads the records that name the calls or are about the other objects, the records of every leg found so and of the recordings and streams
+// found so or fed by such a leg, and the stored rows of all of them.
 func (l loader) history(ctx context.Context, calls, others []uuid.UUID) (History, error) {
 	var h History
 	wanted := slices.Clone(others)
-	for _, link := range []struct {
-		column string
-		ids    []uuid.UUID
-	}{{"call_id", calls}, {"call_leg_id", others}} {
-		for part := range slices.Chunk(link.ids, idsPerQuery) {
-			named, err := l.named(ctx, link.column, part)
+	// First those that name the calls, then what is fed by the legs among all of them: a leg is whole only with its recordings and streams,
+	// which may name a call that it was in before.
+	for _, column := range []string{"call_id", "call_leg_id"} {
+		ids := calls
+		if column == "call_leg_id" {
+			ids = slices.Clone(wanted)
+		}
+		for part := range slices.Chunk(ids, idsPerQuery) {
+			named, err := l.named(ctx, column, part)
 			if err != nil {
 				return h, err
 			}

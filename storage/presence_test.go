@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
@@ -14,22 +13,6 @@ import (
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
-
-func insertRows[T any](t *testing.T, conn driver.Conn, table storage.Table, rows ...T) {
-	t.Helper()
-	batch, err := conn.PrepareBatch(t.Context(), table.Insert())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rows {
-		if err := batch.AppendStruct(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := batch.Send(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestTimeMachine asks who was where at instants: before, at the second of joining and leaving, between the last sign and a late conclusion, and where only
 // records or only rosters know a call.
@@ -43,13 +26,13 @@ func TestTimeMachine(t *testing.T) {
 	fact := func(id uuid.UUID, name string) cdr.Call {
 		return cdr.Call{ID: id, CallCorrelator: meeting, Session: uuid.New(), Cluster: "emea", Bridge: "cb1", Name: name, CallType: "coSpace", Start: base, End: &end, EndHow: cdr.EndRecord, Version: 8}
 	}
-	insertRows(t, conn, storage.CallFacts, fact(both, "Both"), fact(legsOnly, "Records"))
+	storagetest.Insert(t, conn, storage.CallFacts, fact(both, "Both"), fact(legsOnly, "Records"))
 	connected := at(5)
 	leg := func(call uuid.UUID, name string) cdr.Leg {
 		return cdr.Leg{ID: uuid.New(), GroupID: uuid.New(), CallID: call, Session: uuid.New(), Cluster: "emea", Bridge: "cb1", DisplayName: name, RemoteParty: name + "@example.org", Type: "sip",
 			CountsAsPerson: true, Start: at(1), Connected: &connected, End: &end, EndHow: cdr.EndRecord, Calls: []uuid.UUID{}, Alarms: []cdr.Alarm{}, Version: 12}
 	}
-	insertRows(t, conn, storage.LegFacts, leg(both, "leg of both"), leg(legsOnly, "Lena"))
+	storagetest.Insert(t, conn, storage.LegFacts, leg(both, "leg of both"), leg(legsOnly, "Lena"))
 
 	participants := storage.Tables()[slices.IndexFunc(storage.Tables(), func(t storage.Table) bool { return t.Name == storage.TableParticipants })]
 	stay := func(call uuid.UUID, name string, joined, seen float64, left *time.Time, reason string, version uint64) storage.ParticipantStay {
@@ -57,7 +40,7 @@ func TestTimeMachine(t *testing.T) {
 			URI: name + "@example.org", Client: "sip", HostBridge: "cb2", Joined: at(joined), Left: left, Seen: at(seen), Reason: reason, Version: version}
 	}
 	when := func(seconds float64) *time.Time { t := at(seconds); return &t }
-	insertRows(t, conn, participants,
+	storagetest.Insert(t, conn, participants,
 		stay(both, "anna", 10, 10, nil, "", 1),
 		stay(both, "anna", 10, 1200, when(1200), "remoteTeardown", 2), // the same stay, later
 		stay(both, "bo", 20, 600, when(1800), "unconfirmed", 3),       // lost from sight at 600, not there any more at 1800
@@ -121,8 +104,8 @@ func TestTimeMachine(t *testing.T) {
 	}
 	lena := leg(legsOnly, "Lena")
 	lena.GroupID = cdr.ParseID("lena")
-	insertRows(t, conn, storage.LegFacts, lena)
-	insertRows(t, conn, participants, stay(legsOnly, "lena", 10, 100, when(100), "timeout", 1))
+	storagetest.Insert(t, conn, storage.LegFacts, lena)
+	storagetest.Insert(t, conn, participants, stay(legsOnly, "lena", 10, 100, when(100), "timeout", 1))
 	if err := conn.QueryRow(t.Context(), "SELECT count() FROM participant_legs WHERE name = 'lena' AND leg_end IS NOT NULL").Scan(&joined); err != nil || joined != 1 {
 		t.Errorf("%d legs joined to lena's stay: %v", joined, err)
 	}
@@ -146,8 +129,8 @@ func TestTimeMachinePages(t *testing.T) {
 			stays = append(stays, storage.ParticipantStay{CMSCluster: "emea", CallBridge: "cb1", CallID: id, ParticipantID: uuid.New(), Joined: start, Seen: start, Version: 1})
 		}
 	}
-	insertRows(t, conn, storage.CallFacts, facts...)
-	insertRows(t, conn, participants, stays...)
+	storagetest.Insert(t, conn, storage.CallFacts, facts...)
+	storagetest.Insert(t, conn, participants, stays...)
 	for _, limit := range []int{1, 7, 20, 100} {
 		seen := map[uuid.UUID]bool{}
 		var after *storage.Cursor

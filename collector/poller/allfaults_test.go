@@ -72,6 +72,8 @@ func showsOf(release, kind string) (s shows, ok bool) {
 		return shows{alarms: []string{collector.BridgeUnreachable}, metrics: down}, true
 	case "Busy":
 		return shows{alarms: []string{collector.BridgeBusy}, metrics: down}, true
+	case "Refuses":
+		return shows{not: "the bridge is there but for an object: bridgewatch_poll_errors_total counts it (alerts, CMSPollsFail)"}, true
 	case "ReceiversCut":
 		return shows{alarms: []string{"cdrConnectionFailure", collector.ReceiverUnreachable}, late: true, first: true}, true
 	case "ClockSkew":

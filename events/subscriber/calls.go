@@ -44,17 +44,32 @@ type BridgeStates struct {
 	Calls           []events.Call
 }
 
-// Live gives the calls of the bridges that have settled.
-func (s *Subscriber) Live() []BridgeStates {
+// Live lists the bridges that have settled, with the calls of those that are wanted.
+func (s *Subscriber) Live(wanted func(cluster, bridge string) bool) []BridgeStates {
 	var all []BridgeStates
 	for _, session := range s.of("") {
 		session.update(func(m *events.Machine) {
-			if m.Phase() == events.Live {
-				all = append(all, BridgeStates{session.cluster, session.bridge.Name, slices.Collect(m.CallStates())})
+			if m.Phase() != events.Live {
+				return
 			}
+			states := BridgeStates{Cluster: session.cluster, Bridge: session.bridge.Name}
+			if wanted(states.Cluster, states.Bridge) {
+				states.Calls = slices.Collect(m.CallStates())
+			}
+			all = append(all, states)
 		})
 	}
 	return all
+}
+
+// Mentions reports whether a call that is going on has a text in its name, or in a name or an address of its roster, in any case.
+func (s *Subscriber) Mentions(cluster, bridge, id, text string) (does bool) {
+	for _, session := range s.of(cluster) {
+		if session.bridge.Name == bridge {
+			session.update(func(m *events.Machine) { does = m.Mentions(id, text) })
+		}
+	}
+	return does
 }
 
 // Call gives one call with its participants, and the names of the bridges that host them where known; false where it is over.

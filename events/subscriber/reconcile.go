@@ -9,8 +9,12 @@ import (
 	"github.com/bridgewatch/bridgewatch/events"
 )
 
-// bulkFrom is how many calls make it cheaper to read the participants of all calls at once: a page holds dozens of participants, of whatever calls.
-const bulkFrom = 8
+// bulkFrom is the fewest calls that make it cheaper to read the participants of all calls at once, and page how many of them, of whatever calls, a bridge tells
+// in one answer (cms-api.md §2.3).
+const (
+	bulkFrom = 8
+	page     = 20
+)
 
 // restReader reads over REST what events do not bring, and now and then everything: it heals lost or odd updates, and it alone tells who hosts a participant.
 type restReader struct {
@@ -49,9 +53,10 @@ func (r *restReader) step(ctx context.Context) error {
 	due := func(last time.Time, every time.Duration) bool { return now.Sub(last) >= every }
 	var list bool
 	var missing, unplaced []string
+	var everybody int
 	r.update(func(m *events.Machine) {
 		list, missing = m.NeedsREST()
-		unplaced = m.Unplaced()
+		unplaced, everybody = m.Unplaced(), m.Listed()
 		doubtList, doubts := m.TakeDoubts()
 		r.doubtList = r.doubtList || doubtList
 		for _, call := range doubts {
@@ -82,7 +87,7 @@ func (r *restReader) step(ctx context.Context) error {
 			calls = append(calls, call)
 		}
 	}
-	if len(calls) >= bulkFrom {
+	if len(calls) >= max(bulkFrom, everybody/page) {
 		return r.readAll(ctx)
 	}
 	for _, call := range calls {

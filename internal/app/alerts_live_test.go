@@ -80,16 +80,21 @@ func (i *inbox) told(n notice) (fired, resolved time.Time) {
 	return i.fired[n], i.resolved[n]
 }
 
-var holding = regexp.MustCompile(`(?m)^( +(?:for|keep_firing_for)): [1-9][0-9]*[smh]$`)
+var (
+	holding   = regexp.MustCompile(`(?m)^( +(?:for|keep_firing_for)): [1-9][0-9]*[smh]$`)
+	lateLooks = regexp.MustCompile(` offset 1d`) // of a rule that waits for a day of figures
+	least     = regexp.MustCompile(`(min_over_time\([a-z_]+)\[[0-9]+m\]`)
+)
 
-// watch starts Prometheus and Alertmanager on the deployment, with each "for" and "keep_firing_for" cut to two seconds, and returns
-// the webhook's inbox and the addresses of Prometheus and Alertmanager.
-func (d *deployment) watch() (box *inbox, prometheus, alertmanager string) {
+// watch starts Prometheus and Alertmanager on the deployment, with some thresholds set, each "for" and "keep_firing_for" cut to two seconds and a rule that
+// waits for a day of figures not doing so. It returns the webhook's inbox and the addresses of Prometheus and Alertmanager.
+func (d *deployment) watch(thresholds map[string]float64) (box *inbox, prometheus, alertmanager string) {
 	d.t.Helper()
-	text, err := alerts.Rules(alerts.Options{Set: map[string]float64{"restart_seconds": 180, "pipeline_lag_seconds": 100}})
+	text, err := alerts.Rules(alerts.Options{Set: thresholds})
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	quick := least.ReplaceAllString(lateLooks.ReplaceAllString(holding.ReplaceAllString(string(text), "$1: 2s"), " offset 5s"), "$1[10s]")
 	inhibition, err := alerts.Inhibition()
 	if err != nil {
 		d.t.Fatal(err)
@@ -108,7 +113,7 @@ func (d *deployment) watch() (box *inbox, prometheus, alertmanager string) {
 		}
 	}
 	for name, content := range map[string]string{
-		"rules.yml": holding.ReplaceAllString(string(text), "$1: 2s"),
+		"rules.yml": quick,
 		"prometheus.yml": fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%s]\n"+
 			"alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}\n"+
 			"scrape_configs: [{job_name: bridgewatch, static_configs: [{targets: [%q]}]}]\n", filepath.Join(d.dir, "rules.yml"), addresses[1], c.HTTP.Listen),
@@ -120,7 +125,7 @@ func (d *deployment) watch() (box *inbox, prometheus, alertmanager string) {
 		}
 	}
 	d.beside("prometheus", "--config.file="+filepath.Join(d.dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(d.dir, "tsdb"),
-		"--web.listen-address="+addresses[0], "--log.level=warn")
+		"--web.listen-address="+addresses[0], "--web.enable-lifecycle", "--log.level=warn")
 	d.beside("prometheus-alertmanager", "--config.file="+filepath.Join(d.dir, "alertmanager.yml"), "--storage.path="+filepath.Join(d.dir, "alertmanager"),
 		"--web.listen-address="+addresses[1], "--cluster.listen-address=", "--log.level=warn")
 	for _, address := range addresses {
@@ -189,17 +194,24 @@ func inhibited(alertmanager string, n notice) error {
 	return fmt.Errorf("%v is not inhibited; Alertmanager has %q", n, there)
 }
 
-// liveHeading begins the section of docs/alerts-proven.md that TestAlertsLive writes; `make prove-alerts` leaves it alone.
-const liveHeading = "## Live\n"
+// liveHeading and runbookHeading begin the sections of docs/alerts-proven.md that TestAlertsLive and TestRunbookCommands write; `make prove-alerts` leaves them alone.
+const (
+	liveHeading    = "\n## Live\n"
+	runbookHeading = "\n## Commands of the runbooks\n"
+)
 
-// writeLive replaces the live section of a page.
-func writeLive(path, section string) error {
+// writeSection replaces a section of a page, or adds it as the last.
+func writeSection(path, heading, section string) error {
 	page, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, _, _ := strings.Cut(string(page), liveHeading)
-	return os.WriteFile(path, []byte(strings.TrimRight(before, "\n")+"\n\n"+liveHeading+section), 0o644)
+	before, old, _ := strings.Cut(string(page), heading)
+	after := ""
+	if i := strings.Index(old, "\n## "); i >= 0 {
+		after = old[i:]
+	}
+	return os.WriteFile(path, []byte(strings.TrimRight(before, "\n")+"\n"+heading+section+after), 0o644)
 }
 
 // trial is faults that are there together, and the alerts that they have to bring about.
@@ -283,7 +295,7 @@ func TestAlertsLive(t *testing.T) {
 	waitFor(t, 2*time.Minute, func() error { return ready("http://" + c.HTTP.Listen + "/metrics") })
 	d.sim.StartStory()
 	time.Sleep(20 * time.Second) // every bridge is polled a few times, and its events are subscribed to
-	box, prometheus, alertmanager := d.watch()
+	box, prometheus, alertmanager := d.watch(map[string]float64{"restart_seconds": 180, "pipeline_lag_seconds": 100})
 	books := newRunbooks(d, prometheus, c.HTTP.Listen)
 	time.Sleep(20 * time.Second)             // what is wrong without a fault shows itself
 	waitFor(t, 3*time.Minute, func() error { // a slow start may have raised something that goes by itself
@@ -351,7 +363,7 @@ func TestAlertsLive(t *testing.T) {
 		"*Commands* of the runbook were run while the fault was there, as they stand but for addresses, and worked.\n\n" +
 		"| alert | fault | told after | resolved after | commands |\n|---|---|---|---|---|\n" + strings.Join(rows, "") +
 		"\nWhile CMSBridgeRestarted fired, a CMSAlarm of the same bridge was inhibited: Alertmanager had it, the webhook was not told.\n"
-	if err := writeLive(page, section); err != nil {
+	if err := writeSection(page, liveHeading, section); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -36,6 +36,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/events/subscriber"
 	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/internal/disk"
 	"github.com/bridgewatch/bridgewatch/internal/heartbeat"
 	"github.com/bridgewatch/bridgewatch/internal/observer"
 	"github.com/bridgewatch/bridgewatch/storage"
@@ -129,7 +130,7 @@ func New(o Options) (*App, error) {
 	}
 	a.observer = &storedFacts{observer.New(a.live, time.Now), newOpenFacts(), time.Now}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newDisk(o.Config.DataDir), collector.NewMetrics(a.live))
+		disk.New(o.Config.DataDir, nil), collector.NewMetrics(a.live))
 	a.observer.Follow(spaces{app: a})
 	if a.shared() { // nothing is ours before we have its lease
 		for _, c := range inv.Clusters {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,59 @@ func TestEventsToAPI(t *testing.T) {
 	for _, name := range []string{"cms_events_connected", "bridgewatch_events_messages_total", "cms_conferences"} {
 		if !metrics[name] {
 			t.Errorf("no metric %s", name)
+		}
+	}
+}
+
+// TestCeilingInAPI: with room for three rosters a bridge, the API tells of everybody else too, from REST.
+func TestCeilingInAPI(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the next round of REST, which is every half minute")
+	}
+	d := newDeployment(t, cmssim.Config{Seed: 5, Bridges: 2, Preroll: time.Hour, Speed: 60, StopAfter: 5 * time.Minute})
+	const ceiling = 4
+	for _, b := range d.sim.Bridges() {
+		b.Fault(func(f *cmssim.Faults) { f.Events.Ceiling = ceiling })
+	}
+	text, err := os.ReadFile(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.path, fmt.Appendf(text, "events: {enabled: true, ceiling: %d}\n", ceiling), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.serve()
+	d.sim.StartStory()
+	if err := d.sim.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	truth := truthOf(d.sim)
+	wrong := "not asked"
+	for deadline := time.Now().Add(2 * time.Minute); wrong != ""; time.Sleep(500 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(wrong)
+		}
+		calls, err := everyCall(t, "http://"+c.HTTP.Listen, "active=true")
+		if err != nil {
+			wrong = err.Error()
+			continue
+		}
+		rosters := map[string]int{}
+		people := map[string]int{}
+		for _, call := range calls {
+			if call.Live == nil {
+				rosters["not followed"]++
+				continue
+			}
+			rosters[call.Live.Roster]++
+			people[call.Live.Roster] += len(call.Participants)
+		}
+		if wrong = cmp.Diff(truth, presence(calls)); wrong == "" && (rosters["events"] != 2*(ceiling-1) || rosters["rest"] < 5 || people["rest"] < 10 || len(rosters) != 2) {
+			wrong = fmt.Sprintf("calls by roster: %v, people: %v", rosters, people)
 		}
 	}
 }

@@ -105,8 +105,14 @@ func TestEngineOutage(t *testing.T) {
 		}
 		return n
 	}
+	told := back
 	waitFor(t, 5*time.Minute, func() error {
-		if n := stored(); int64(n) < during {
+		n := stored()
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			t.Logf("%s after the halt: %d of %d", time.Since(back).Round(time.Second), n, during)
+		}
+		if int64(n) < during {
 			return fmt.Errorf("%d of the %d records of the outage are stored", n, during)
 		}
 		return nil

@@ -94,6 +94,9 @@ func serveForTest(path string) error {
 	if err != nil {
 		return err
 	}
+	if profile := os.Getenv(profileVariable); profile != "" {
+		go profileOnSignal(profile)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var roles []Role

@@ -32,12 +32,12 @@ func (a *App) runSubscribers(ctx context.Context) error {
 type liveCalls struct{ app *App }
 
 // States implements api.Live.
-func (l liveCalls) States() (calls []api.LiveCall, bridges []api.LiveBridge, all bool) {
+func (l liveCalls) States(wanted func(api.LiveBridge) bool) (calls []api.LiveCall, bridges []api.LiveBridge, all bool) {
 	s := l.app.subscriber.Load()
 	if s == nil {
 		return nil, nil, false
 	}
-	for _, b := range s.Live() {
+	for _, b := range s.Live(func(cluster, bridge string) bool { return wanted(api.LiveBridge{Cluster: cluster, Bridge: bridge}) }) {
 		bridge := api.LiveBridge{Cluster: b.Cluster, Bridge: b.Bridge}
 		bridges = append(bridges, bridge)
 		for _, c := range b.Calls {
@@ -58,6 +58,12 @@ func (l liveCalls) View(c api.LiveCall) (events.CallView, []string, bool) {
 		return events.CallView{}, nil, false
 	}
 	return s.Call(c.Cluster, c.Bridge, c.Call.ID)
+}
+
+// Mentions implements api.Live.
+func (l liveCalls) Mentions(c api.LiveCall, text string) bool {
+	s := l.app.subscriber.Load()
+	return s != nil && s.Mentions(c.Cluster, c.Bridge, c.Call.ID, text)
 }
 
 // rest is a client that shares the bridge's one request in flight with the poller.

@@ -120,7 +120,7 @@ func (a *App) eventAccounts(now time.Time) (accounts map[bridgeKey]witness.Accou
 	for _, c := range s.Connections() {
 		unsupported[bridgeKey{c.Cluster, c.Bridge}] = c.Unsupported
 	}
-	for _, b := range s.Live() {
+	for _, b := range s.Live(func(string, string) bool { return true }) {
 		account := witness.Account{Known: true, At: now, Calls: map[string]time.Time{}, Recordings: map[string]bool{}}
 		for _, c := range b.Calls {
 			meeting := eventMeeting(c)

@@ -154,6 +154,10 @@ func (b *Bridge) handle(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
+	if f.Refuses != "" && strings.HasPrefix(strings.Join(path[2:], "/")+"/", strings.ToLower(f.Refuses)+"/") {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
 	a := b.answer(r, path, f.Dialect)
 	body := []byte(nil)
 	if a.doc.name != "" {

@@ -378,6 +378,8 @@ func TestAPIFaults(t *testing.T) {
 		{"down", Faults{Down: true}, func(_ int, _ string, err error) bool { return err != nil }},
 		{"hang", Faults{Hang: true}, func(_ int, _ string, err error) bool { return err != nil }},
 		{"busy", Faults{Busy: 1}, func(code int, body string, err error) bool { return err == nil && code == 503 && body == "" }},
+		{"refused object", Faults{Refuses: "system/status"}, func(code int, body string, err error) bool { return err == nil && code == 500 && body == "" }},
+		{"another object refused", Faults{Refuses: "system/stat"}, func(code int, _ string, err error) bool { return err == nil && code == 200 }},
 		{"bad XML", Faults{BadXML: true}, func(_ int, body string, err error) bool { return err == nil && strings.HasSuffix(body, "<oops") }},
 		{"half a document", Faults{HalfDocument: true}, func(_ int, _ string, err error) bool { return err != nil }},
 		{"healthy", Faults{}, func(code int, body string, err error) bool {

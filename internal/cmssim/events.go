@@ -550,7 +550,7 @@ func (c *eventConn) subscribe(f EventFaults, wanted []wantedSub) error {
 		return err
 	}
 	ceiling := cmp.Or(f.Ceiling, 100)
-	live := c.b.liveCalls()
+	live := c.b.liveCalls(func(story.GUID) bool { return false })
 	for i, s := range set {
 		if s.state != "pending" {
 			continue
@@ -588,8 +588,8 @@ type livePerson struct {
 	reason string
 }
 
-// liveCalls takes a picture of the bridge's calls.
-func (b *Bridge) liveCalls() map[story.GUID]*liveCall {
+// liveCalls takes a picture of the bridge's calls, with the people of those whose roster is wanted.
+func (b *Bridge) liveCalls(roster func(call story.GUID) bool) map[story.GUID]*liveCall {
 	st := b.state.cluster
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -611,8 +611,11 @@ func (b *Bridge) liveCalls() map[story.GUID]*liveCall {
 			{"callCorrelator", m.Correlator.String()}, {"name", m.Name}, {"participants", local + remote + m.captures}, {"distributedInstances", len(m.calls) - 1},
 			{"streaming", activity(streamed)}, {"recording", activity(recorded)}, {"endpointRecording", "inactive"}, {"lockState", lock}, {"callType", m.CallType},
 		}}
-		for _, p := range m.people {
-			l.people = append(l.people, personView(p, st.now, garbage))
+		if roster(call.ID) {
+			l.people = make([]livePerson, 0, len(m.people))
+			for _, p := range m.people {
+				l.people = append(l.people, personView(p, st.now, garbage))
+			}
 		}
 		all[call.ID] = l
 	}
@@ -635,10 +638,9 @@ func personView(p *personState, now int64, garbage bool) livePerson {
 	case story.Streamer:
 		name, uri = "streaming", fmt.Sprintf("guest%d@%s", uint32(leg.ID[0])<<8|uint32(leg.ID[1]), leg.Bridge.Cluster.Domain)
 	}
-	o := object{
-		{"name", name}, {"uri", uri}, {"state", "connected"},
-		{"direction", direction(leg.Outgoing || leg.Kind.App())}, // web app users show as outgoing
-	}
+	const elements = 14
+	o := append(make(object, 0, elements), member{"name", name}, member{"uri", uri}, member{"state", "connected"},
+		member{"direction", direction(leg.Outgoing || leg.Kind.App())}) // web app users show as outgoing
 	switch {
 	case garbage:
 		o = append(o, member{"movedParticipant", "00007f3a-1c50-0000-6465-7669636500ff"}, member{"movedParticipantCallBridge", "00007f3a-1c50-0000-0000-000000000000"})
@@ -678,7 +680,13 @@ func (c *eventConn) update(f EventFaults) error {
 		return c.chat(f)
 	}
 	c.dirty, c.version, c.decade = false, version, decade
-	live := c.b.liveCalls()
+	rosters := map[story.GUID]bool{}
+	for _, s := range c.subs {
+		if s.Type == "callRoster" {
+			rosters[s.call] = true
+		}
+	}
+	live := c.b.liveCalls(func(call story.GUID) bool { return rosters[call] })
 	var list *subscription
 	if s := c.sorted("calls"); len(s) > 0 && s[0].state == "active" {
 		list = s[0]
@@ -929,7 +937,7 @@ func (c *eventConn) chat(f EventFaults) error {
 			}
 			if told := c.b.cluster.sim.cfg.Spoke; told != nil {
 				name, _ := p.get("name")
-				told(Spoken{Bridge: c.b.Name, Call: s.call.String(), Participant: id.String(), Name: fmt.Sprint(name), Speaking: now, At: time.Now()})
+				told(Spoken{Bridge: c.b.Name, Call: s.call.String(), Participant: id.String(), Name: fmt.Sprint(name), Roster: len(s.people), Speaking: now, At: time.Now()})
 			}
 			break
 		}

@@ -41,6 +41,7 @@ func FaultKinds(release string) ([]FaultKind, error) {
 	add("Hang", "", func(f *Faults) { f.Hang = true }, func(f *Faults) { f.Hang = false })
 	add("Slow", "", func(f *Faults) { f.Slow = longSlow }, func(f *Faults) { f.Slow = 0 })
 	add("Busy", "", func(f *Faults) { f.Busy = 1 }, func(f *Faults) { f.Busy = 0 })
+	add("Refuses", "", func(f *Faults) { f.Refuses = "calls" }, func(f *Faults) { f.Refuses = "" })
 	add("BadXML", "", func(f *Faults) { f.BadXML = true }, func(f *Faults) { f.BadXML = false })
 	add("HalfDocument", "", func(f *Faults) { f.HalfDocument = true }, func(f *Faults) { f.HalfDocument = false })
 	add("ReceiversCut", "", func(f *Faults) { f.ReceiversCut = true }, func(f *Faults) { f.ReceiversCut = false })

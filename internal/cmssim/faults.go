@@ -15,6 +15,8 @@ type Faults struct {
 	Slow time.Duration
 	// Busy is the share of API requests answered with 503, from 0 to 1.
 	Busy float64
+	// Refuses is the path of API objects, such as "calls", that are answered with 500 while the others are well; empty for none.
+	Refuses string
 	// BadXML breaks the markup of each API answer.
 	BadXML bool
 	// HalfDocument cuts each API answer in the middle and closes the connection.

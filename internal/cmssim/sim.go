@@ -75,6 +75,7 @@ type Config struct {
 // Spoken is an activeSpeaker update that an events client was sent.
 type Spoken struct {
 	Bridge, Call, Participant, Name string
+	Roster                          int // people in it
 	Speaking                        bool
 	At                              time.Time
 }

@@ -138,6 +138,23 @@ func (s *Sim) Meetings() []MeetingTruth {
 	return all
 }
 
+// Size counts the calls of all bridges and the people in meetings, each once.
+func (s *Sim) Size() (calls, people int) {
+	for _, c := range s.clusters {
+		c.state.mu.Lock()
+		for _, m := range c.state.meetings {
+			calls += len(m.calls)
+			for _, p := range m.people {
+				if p.present() {
+					people++
+				}
+			}
+		}
+		c.state.mu.Unlock()
+	}
+	return calls, people
+}
+
 // EventTruth is a call as a subscriber should see it once all is told: the elements of its callInfo, and by participant those of its roster.
 type EventTruth struct {
 	ID     string
@@ -148,7 +165,7 @@ type EventTruth struct {
 // EventTruth returns what the bridge's events interface has to tell of this moment. activeSpeaker is left out, as each connection hears its own chatter.
 func (b *Bridge) EventTruth() []EventTruth {
 	var all []EventTruth
-	for id, call := range b.liveCalls() {
+	for id, call := range b.liveCalls(func(story.GUID) bool { return true }) {
 		t := EventTruth{ID: id.String(), Info: call.info().plain(), Roster: make(map[string]map[string]any)}
 		for _, p := range call.people {
 			if !p.left {

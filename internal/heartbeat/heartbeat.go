@@ -115,24 +115,24 @@ func (m *Monitor) Run(ctx context.Context) error {
 	beat, look := time.NewTicker(Every), time.NewTicker(Every/3)
 	defer beat.Stop()
 	defer look.Stop()
-	m.beat(ctx)
+	m.Beat(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-beat.C:
-			m.beat(ctx)
+			m.Beat(ctx)
 		case <-look.C:
 			if lag, _ := m.Lag(StageBus); lag > Every { // the listener opened late, or the last one was not taken: not a whole interval more
-				m.beat(ctx)
+				m.Beat(ctx)
 			}
-			m.look(ctx)
+			m.Look(ctx)
 		}
 	}
 }
 
-// beat posts one heartbeat. A failure needs no more than a quiet line: the age tells.
-func (m *Monitor) beat(ctx context.Context) {
+// Beat posts one heartbeat, for Run and for whoever beats by a clock of their own. A failure needs no more than a quiet line: the age tells.
+func (m *Monitor) Beat(ctx context.Context) {
 	if m.deps.URL == nil {
 		return
 	}
@@ -169,7 +169,8 @@ func (m *Monitor) post(ctx context.Context, url string) error {
 	return nil
 }
 
-func (m *Monitor) look(ctx context.Context) {
+// Look notes the newest heartbeat that a query finds.
+func (m *Monitor) Look(ctx context.Context) {
 	if m.deps.Newest == nil {
 		return
 	}

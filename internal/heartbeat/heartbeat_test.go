@@ -53,12 +53,12 @@ func TestBeatIsPosted(t *testing.T) {
 	m := New(Deps{URL: func() string { return server.URL }, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}, StageBus)
 	now = now.Add(time.Hour)
 	status.Store(http.StatusServiceUnavailable)
-	m.beat(t.Context())
+	m.Beat(t.Context())
 	if lag, _ := m.Lag(StageBus); lag != time.Hour {
 		t.Errorf("after 503 the lag is %s, want an hour", lag)
 	}
 	status.Store(http.StatusOK)
-	m.beat(t.Context())
+	m.Beat(t.Context())
 	if lag, _ := m.Lag(StageBus); lag != 0 || bodies.Load() != 2 {
 		t.Errorf("after 200 the lag is %s with %d bodies; want 0 and 2", lag, bodies.Load())
 	}

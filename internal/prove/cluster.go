@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/witness"
 	"github.com/bridgewatch/bridgewatch/internal/cmssim"
 	"github.com/bridgewatch/bridgewatch/internal/stage"
 )
@@ -51,6 +52,7 @@ func scenes() map[string]scene {
 	}
 	return map[string]scene{
 		"CMSBridgeDown":            ofFirst("API out of reach", func(f *cmssim.Faults) { f.Down = true }),
+		"CMSPollsFail":             ofFirst("calls are answered with 500", func(f *cmssim.Faults) { f.Refuses = "calls" }),
 		"CMSBridgeRestarted":       {fault: "Call Bridge restarted", inject: func(s *stage.Stage) { first(s).Restart() }, repair: func(*stage.Stage) {}},
 		"CMSCriticalAlarm":         alarm("callBridgeConnectionFailure"),
 		"CMSAlarm":                 alarm("turnServerUnavailable"),
@@ -100,6 +102,7 @@ func scenes() map[string]scene {
 		"CMSLicenseMissing":           license("licenses gone", cmssim.LicenseNone),
 		"CMSSchedulerDown":            turning("scheduler not UP", scheduler(true), scheduler(false)),
 		"CMSEventsSilent":             turning("events connections closed", events(true), events(false)),
+		"CMSWitnessesDiffer":          turning("records do not come, events and API agree", witnesses(), witnesses(witness.RecordsOff)),
 		"CMSCertificateExpiresSoon":   certificate("certificate ends in 10 days", 10, true),
 		"CMSCertificateExpired":       certificate("certificate ended yesterday", -1, true),
 		"CMSCertificateNameWrong":     certificate("certificate of another name", 200, false),

@@ -24,7 +24,14 @@ import (
 // epoch is when every simulation begins; 2026-08-03 is a Monday.
 var epoch = time.Date(2026, 8, 3, 0, 0, 0, 0, time.UTC)
 
-const step = time.Minute
+// step is the time between two scrapes, and two evaluations, of most simulations; scrapes is that of the real set-up (packaging/compose/prometheus.yml).
+const (
+	step    = time.Minute
+	scrapes = 15 * time.Second
+)
+
+// thresholds is the group of rules that the others compare with.
+const thresholds = "bridgewatch-thresholds"
 
 // world is one Prometheus on a simulated clock.
 type world struct {
@@ -32,9 +39,14 @@ type world struct {
 	db     *tsdb.DB
 	groups []*rules.Group
 	query  rules.QueryFunc
+	// targets are the labels of series as they are stored, by the hash of those scraped.
+	targets map[uint64]labels.Labels
+	// unruled: the group of thresholds is not evaluated.
+	unruled bool
 }
 
-func newWorld(ctx context.Context) (*world, error) {
+// newWorld is a Prometheus that evaluates its rules every so often.
+func newWorld(ctx context.Context, every time.Duration) (*world, error) {
 	folder, err := os.MkdirTemp("", "prove-*")
 	if err != nil {
 		return nil, err
@@ -59,18 +71,18 @@ func newWorld(ctx context.Context) (*world, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}
-	loaded, errs := manager.LoadGroups(step, labels.EmptyLabels(), "", nil, false, file)
+	loaded, errs := manager.LoadGroups(every, labels.EmptyLabels(), "", nil, false, file)
 	if len(errs) > 0 {
 		return nil, errs[0]
 	}
-	w := &world{folder: folder, db: db, query: query}
+	w := &world{folder: folder, db: db, query: query, targets: map[uint64]labels.Labels{}}
 	for _, g := range loaded {
 		w.groups = append(w.groups, g)
 	}
 	// Thresholds first: in one step of a simulation the others read what they record.
 	slices.SortFunc(w.groups, func(a, b *rules.Group) int {
-		if (a.Name() == "bridgewatch-thresholds") != (b.Name() == "bridgewatch-thresholds") {
-			if a.Name() == "bridgewatch-thresholds" {
+		if (a.Name() == thresholds) != (b.Name() == thresholds) {
+			if a.Name() == thresholds {
 				return -1
 			}
 			return 1
@@ -88,7 +100,7 @@ func (w *world) close() {
 // only leaves out the groups that an alert has no need of.
 func (w *world) only(alert string) {
 	w.groups = slices.DeleteFunc(w.groups, func(g *rules.Group) bool {
-		return g.Name() != "bridgewatch-thresholds" && !slices.ContainsFunc(g.Rules(), func(r rules.Rule) bool { return r.Name() == alert })
+		return g.Name() != thresholds && !slices.ContainsFunc(g.Rules(), func(r rules.Rule) bool { return r.Name() == alert })
 	})
 }
 
@@ -102,7 +114,7 @@ type sample struct {
 func (w *world) tick(ctx context.Context, at time.Time, samples []sample) error {
 	appender := w.db.Appender(ctx)
 	for _, s := range samples {
-		if _, err := appender.Append(0, s.labels, at.UnixMilli(), s.value); err != nil {
+		if _, err := appender.Append(0, w.target(s.labels), at.UnixMilli(), s.value); err != nil {
 			return fmt.Errorf("append %s: %w", s.labels, err)
 		}
 	}
@@ -110,6 +122,9 @@ func (w *world) tick(ctx context.Context, at time.Time, samples []sample) error 
 		return fmt.Errorf("commit: %w", err)
 	}
 	for _, g := range w.groups {
+		if w.unruled && g.Name() == thresholds {
+			continue
+		}
 		g.Eval(ctx, at)
 		for _, r := range g.Rules() {
 			if err := r.LastError(); err != nil {
@@ -118,6 +133,20 @@ func (w *world) tick(ctx context.Context, at time.Time, samples []sample) error 
 		}
 	}
 	return nil
+}
+
+// target adds what Prometheus adds to all that it scrapes: a rule that compares a sum with a series as it was scraped finds nothing.
+func (w *world) target(scraped labels.Labels) labels.Labels {
+	key := scraped.Hash()
+	known, ok := w.targets[key]
+	if !ok {
+		b := labels.NewBuilder(scraped)
+		b.Set("job", "bridgewatch")
+		b.Set("instance", "bw1:8800")
+		known = b.Labels()
+		w.targets[key] = known
+	}
+	return known
 }
 
 // firing lists the alerts that fire.

@@ -38,7 +38,9 @@ func loadCases(folder string) ([]fault, error) {
 	language := parser.NewParser(parser.Options{})
 	for _, path := range paths {
 		if filepath.Base(path) == "thresholds.yml" {
-			continue // about rule files that are not loaded; nothing to play
+			order = append(order, "CMSThresholdsMissing") // about rule files that are not loaded: no series to play
+			byAlert["CMSThresholdsMissing"] = &fault{alert: "CMSThresholdsMissing"}
+			continue
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -85,7 +87,7 @@ func loadCases(folder string) ([]fault, error) {
 	}
 	var cases []fault
 	for _, alert := range order {
-		if f := byAlert[alert]; f.quiet == nil || f.broken == nil {
+		if f := byAlert[alert]; (f.quiet == nil) != (f.broken == nil) {
 			return nil, fmt.Errorf("%s lacks the case that fires or the one that does not", alert)
 		}
 		cases = append(cases, *byAlert[alert])
@@ -140,7 +142,7 @@ func (s *script) end() { s.quieted = 0 }
 // play lives through quiet, fault and, to see it resolve, quiet again. The alert may take late longer than its rule promises, and the fault takes lead to begin.
 func play(ctx context.Context, alert string, actors troupe, late, lead time.Duration, resolve bool) (result, error) {
 	r := result{fired: -1, resolved: -1}
-	w, err := newWorld(ctx)
+	w, err := newWorld(ctx, step)
 	if err != nil {
 		return r, err
 	}
@@ -155,6 +157,9 @@ func play(ctx context.Context, alert string, actors troupe, late, lead time.Dura
 		samples, err := actors.minute(ctx, broken)
 		if err != nil {
 			return err
+		}
+		if x, ok := actors.(*insider); ok {
+			w.unruled = x.unruled && broken >= 0
 		}
 		now = now.Add(step)
 		return w.tick(ctx, now, samples)

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/witness"
 	"github.com/bridgewatch/bridgewatch/internal/cmssim"
 	"github.com/bridgewatch/bridgewatch/internal/stage"
 )
@@ -144,6 +146,21 @@ func events(connected bool) func(*stage.Stage) {
 	}
 }
 
+// witnesses is what holding records, events and API against one another found of every bridge.
+func witnesses(found ...witness.Finding) func(*stage.Stage) {
+	return func(s *stage.Stage) {
+		report := witness.Report{At: s.Now(), Found: map[witness.Finding]bool{}}
+		pair := witness.Pair{A: witness.Records, B: witness.Events}
+		report.Differences = map[witness.Pair]map[witness.Fact]int64{pair: {witness.Calls: int64(3 * len(found))}}
+		for _, f := range found {
+			report.Found[f] = true
+		}
+		for _, b := range s.Sim.Bridges() {
+			s.Live.SetWitness(region, b.Name, report, forever)
+		}
+	}
+}
+
 // modules is what syslog said of media modules.
 func modules(working int64) func(*stage.Stage) {
 	return func(s *stage.Stage) {
@@ -190,16 +207,17 @@ func interval(object string) time.Duration {
 type theater struct {
 	scene
 	*stage.Stage
+	step time.Duration // that the clock moves on by
 }
 
 func newTheater(x scene) (*theater, error) {
 	cfg := x.sim
 	cfg.Bridges, cfg.Seed, cfg.Volume, cfg.Start, cfg.Preroll = 3, 7, 0.3, epoch, 20*time.Minute
 	s, err := stage.New(cfg)
-	return &theater{x, s}, err
+	return &theater{x, s, step}, err
 }
 
-// minute lets a minute pass; broken is the minute of the fault, negative while there is none.
+// minute lets a step pass; broken is the minute of the fault, negative while there is none.
 func (x *theater) minute(ctx context.Context, broken int) ([]sample, error) {
 	if broken == 0 && x.inject != nil {
 		x.inject(x.Stage)
@@ -207,14 +225,14 @@ func (x *theater) minute(ctx context.Context, broken int) ([]sample, error) {
 	if broken >= 0 && !x.live && x.during != nil {
 		x.during(x.Stage, broken)
 	}
-	x.Step(ctx, step)
+	x.Step(ctx, x.step)
 	if x.always != nil {
 		x.always(x.Stage)
 	}
 	if broken >= 0 && x.live && x.during != nil {
 		x.during(x.Stage, broken)
 	}
-	return samples(x.Stage)
+	return gathered(x.Registry)
 }
 
 // end takes the fault away.
@@ -224,15 +242,18 @@ func (x *theater) end() {
 	}
 }
 
-// samples is what a scrape of the stage would bring.
-func samples(s *stage.Stage) ([]sample, error) {
-	families, err := s.Registry.Gather()
+// gathered is what a scrape of a registry would bring, but for histograms, which no rule reads.
+func gathered(from prometheus.Gatherer) ([]sample, error) {
+	families, err := from.Gather()
 	if err != nil {
 		return nil, err
 	}
 	var list []sample
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
+			if m.GetGauge() == nil && m.GetCounter() == nil {
+				continue
+			}
 			pairs := []string{"__name__", f.GetName()}
 			for _, l := range m.GetLabel() {
 				if l.GetValue() != "" { // an empty label is none

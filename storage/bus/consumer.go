@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Consumer reads one work queue for the writer. Messages are acknowledged with jetstream's own vocabulary: Ack or DoubleAck once stored, NakWithDelay to
-// have it again, InProgress to ask for more time, Term to give it up (after PublishDead).
+// Consumer reads one work queue for the writer. What is stored is ended by [Bus.Acknowledge]; for the rest jetstream's own vocabulary serves: NakWithDelay to
+// have a message again, InProgress to ask for more time, Term to give it up (after PublishDead).
 //
 // Nothing is fetched ahead. The client's endless iterator asks for more when it has not been read for a while (a batch that waits for its store), overflows, drops what
 // it was sent, and these messages come again only after their acknowledgement time-out: a minute after a store came back its backlog was still not moving.

@@ -29,7 +29,7 @@ type Stats struct {
 // statsEvery is how often the figures behind the metrics are read.
 const statsEvery = 5 * time.Second
 
-// Stats asks the broker for the backlog of each stream.
+// Stats asks the broker for the backlog of each stream, and brings the metrics up to it.
 func (b *Bus) Stats(ctx context.Context) (map[Stream]Stats, error) {
 	js, _, err := b.conn()
 	if err != nil {
@@ -55,6 +55,7 @@ func (b *Bus) Stats(ctx context.Context) (map[Stream]Stats, error) {
 		}
 		all[name] = s
 	}
+	b.metrics.backlog(all)
 	return all, nil
 }
 
@@ -89,7 +90,6 @@ func (b *Bus) refreshStats(ctx context.Context) {
 	b.mu.Lock()
 	b.stats = all
 	b.mu.Unlock()
-	b.metrics.backlog(all)
 }
 
 // SyncState tells whether the broker syncs each write before it acknowledges it.

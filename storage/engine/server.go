@@ -200,11 +200,9 @@ func (s *server) configure(conn *connection, req *request, tag string) error {
 
 // killWhenGone ends the statement when the client goes away; the returned function ends the watch.
 func (s *server) killWhenGone(ctx context.Context, tag string) (stop func()) {
-	ended := make(chan struct{})
-	killer := sync.WaitGroup{}
+	ended, finished := make(chan struct{}), make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
-		killer.Add(1)
-		defer killer.Done()
+		defer close(finished)
 		for { // the statement may not have begun yet when it is first told to end
 			if err := s.kill(tag); err != nil {
 				s.log.Warn("could not end a statement whose client went away", "err", err)
@@ -218,8 +216,9 @@ func (s *server) killWhenGone(ctx context.Context, tag string) (stop func()) {
 	})
 	return func() {
 		close(ended)
-		unwatch()
-		killer.Wait()
+		if !unwatch() { // it has begun
+			<-finished
+		}
 	}
 }
 

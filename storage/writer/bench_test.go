@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/cdr/receiver"
@@ -21,73 +22,90 @@ import (
 )
 
 // legRecords are the three records of one leg's life within a call.
-func legRecords(index int, call uuid.UUID) string {
+func legRecords(index int, call uuid.UUID) []string {
 	id := uuid.NewString()
-	return record(index, "callLegStart", "09:14:02", `<callLeg id="`+id+`"><remoteParty>kaja.lindqvist@meet.example.net</remoteParty><displayName>Kaja Lindqvist</displayName><type>sip</type><direction>incoming</direction><call>`+call.String()+`</call><sipCallId>`+uuid.NewString()+`</sipCallId></callLeg>`) +
-		record(index+1, "callLegUpdate", "09:14:03", `<callLeg id="`+id+`"><state>connected</state><call>`+call.String()+`</call><deactivated>false</deactivated><displayName>Kaja Lindqvist</displayName></callLeg>`) +
-		record(index+2, "callLegEnd", "09:44:03", `<callLeg id="`+id+`"><reason>remoteTeardown</reason><remoteTeardown>true</remoteTeardown><durationSeconds>1801</durationSeconds><activatedDuration>1800</activatedDuration><mediaUsagePercentages><mainVideoViewer>97.1</mainVideoViewer></mediaUsagePercentages><rxAudio><codec>g722</codec></rxAudio><txAudio><codec>aac</codec></txAudio><rxVideo><codec>h264</codec><maxSizeWidth>1920</maxSizeWidth><maxSizeHeight>1080</maxSizeHeight></rxVideo></callLeg>`)
+	return []string{
+		record(index, "callLegStart", "09:14:02", `<callLeg id="`+id+`"><remoteParty>kaja.lindqvist@meet.example.net</remoteParty><displayName>Kaja Lindqvist</displayName><type>sip</type><direction>incoming</direction><call>`+call.String()+`</call><sipCallId>`+uuid.NewString()+`</sipCallId></callLeg>`),
+		record(index+1, "callLegUpdate", "09:14:03", `<callLeg id="`+id+`"><state>connected</state><call>`+call.String()+`</call><deactivated>false</deactivated><displayName>Kaja Lindqvist</displayName></callLeg>`),
+		record(index+2, "callLegEnd", "09:44:03", `<callLeg id="`+id+`"><reason>remoteTeardown</reason><remoteTeardown>true</remoteTeardown><durationSeconds>1801</durationSeconds><activatedDuration>1800</activatedDuration><mediaUsagePercentages><mainVideoViewer>97.1</mainVideoViewer></mediaUsagePercentages><rxAudio><codec>g722</codec></rxAudio><txAudio><codec>aac</codec></txAudio><rxVideo><codec>h264</codec><maxSizeWidth>1920</maxSizeWidth><maxSizeHeight>1080</maxSizeHeight></rxVideo></callLeg>`),
+	}
 }
 
-// BenchmarkBacklog writes a backlog as after an outage: bodies of 100 records, a call and its legs, all their rows in all tables.
+// BenchmarkBacklog writes a backlog as after an outage, all its rows in all tables: bodies of 100 records, a call and its legs each, as a bridge sends them that
+// was itself kept waiting; bodies of one record, a message each, as when only the store was away; and these without the starts of the calls, so that each has to be asked for.
 func BenchmarkBacklog(b *testing.B) {
-	const bodies, legs = 600, 33
-	for b.Loop() {
-		b.StopTimer()
-		conn, broker := storagetest.Store(b), storagetest.Bus(b)
-		index := 0
-		for range bodies {
-			call := uuid.New()
-			var text strings.Builder
-			text.WriteString(record(index, "callStart", "09:14:02", `<call id="`+call.String()+`"><name>Hafen</name><callType>coSpace</callType></call>`))
-			index++
-			for range legs {
-				text.WriteString(legRecords(index, call))
-				index += 3
+	const calls, legs = 600, 33
+	for _, bench := range []struct {
+		name    string
+		perBody int
+		starts  bool
+	}{{"bodies of 100", 1 + 3*legs, true}, {"bodies of 1", 1, true}, {"no starts", 1, false}} {
+		b.Run(bench.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				conn, broker := storagetest.Store(b), storagetest.Bus(b)
+				var list []string
+				for range calls {
+					call := uuid.New()
+					if bench.starts {
+						list = append(list, record(len(list), "callStart", "09:14:02", `<call id="`+call.String()+`"><name>Hafen</name><callType>coSpace</callType></call>`))
+					}
+					for range legs {
+						list = append(list, legRecords(len(list), call)...)
+					}
+				}
+				for part := range slices.Chunk(list, bench.perBody) {
+					if err := broker.PublishBody(b.Context(), body(records(strings.Join(part, "")))); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StartTimer()
+				took, rows := writeBacklog(b, conn, broker)
+				b.ReportMetric(float64(len(list))/took.Seconds(), "records/s")
+				b.ReportMetric(float64(rows)/took.Seconds(), "rows/s")
 			}
-			if err := broker.PublishBody(b.Context(), body(records(text.String()))); err != nil {
-				b.Fatal(err)
-			}
-		}
-		w := New(DefaultConfig(), Deps{Bus: broker, Store: conn, Log: slog.New(slog.DiscardHandler)})
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		b.StartTimer()
-		began := time.Now()
-		go func() { done <- w.Run(ctx) }()
-		for {
-			stats, err := broker.Stats(b.Context())
-			if err != nil {
-				b.Fatal(err)
-			}
-			if stats[bus.CDR].Messages == 0 {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		took := time.Since(began).Seconds()
-		b.StopTimer()
-		cancel()
-		<-done
-		var rows uint64
-		for _, t := range []storage.Table{storage.Bodies, storage.Records, storage.CallFacts, storage.LegFacts, storage.SessionFacts} {
-			var n uint64
-			if err := conn.QueryRow(b.Context(), "SELECT count() FROM "+t.Name).Scan(&n); err != nil {
-				b.Fatal(err)
-			}
-			rows += n
-		}
-		b.ReportMetric(float64(index)/took, "records/s")
-		b.ReportMetric(float64(rows)/took, "rows/s")
-		b.StartTimer()
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	b.ReportMetric(0, "ns/op")
+}
+
+// writeBacklog runs a writer until the bus is empty. It tells how long that took and how many rows there are.
+func writeBacklog(b *testing.B, conn driver.Conn, broker *bus.Bus) (took time.Duration, rows uint64) {
+	w := New(DefaultConfig(), Deps{Bus: broker, Store: conn, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	began := time.Now()
+	go func() { done <- w.Run(ctx) }()
+	for {
+		stats, err := broker.Stats(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if stats[bus.CDR].Messages == 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	took = time.Since(began)
+	b.StopTimer()
+	cancel()
+	<-done
+	for _, t := range []storage.Table{storage.Bodies, storage.Records, storage.CallFacts, storage.LegFacts, storage.SessionFacts} {
+		var n uint64
+		if err := conn.QueryRow(b.Context(), "SELECT count() FROM "+t.Name).Scan(&n); err != nil {
+			b.Fatal(err)
+		}
+		rows += n
+	}
+	b.StartTimer()
+	return took, rows
 }
 
 // BenchmarkRawInsert is the engine without us: the same records as one batch into the records table.
 func BenchmarkRawInsert(b *testing.B) {
 	conn := storagetest.Store(b)
 	const rows = 60000
-	row := storage.Record{Session: uuid.New(), Type: "callLegStart", Time: time.Now(), Received: time.Now(), Source: "cb1", Cluster: "emea", XML: legRecords(0, uuid.New())[:500]}
+	row := storage.Record{Session: uuid.New(), Type: "callLegStart", Time: time.Now(), Received: time.Now(), Source: "cb1", Cluster: "emea", XML: strings.Join(legRecords(0, uuid.New()), "")[:500]}
 	began := time.Now()
 	total := 0
 	for b.Loop() {

@@ -133,15 +133,15 @@ func (w *Writer) writeBodies(ctx context.Context, facts *factWriter, messages []
 	if err := facts.flush(ctx); err != nil {
 		return err
 	}
+	stored := kept[:0]
 	for _, msg := range kept {
-		if holdsAny(msg, incomplete) {
-			if err := msg.NakWithDelay(time.Second); err != nil {
-				w.log.Debug("message could not be given back; it will come again", "error", err)
-			}
-			continue
+		if !holdsAny(msg, incomplete) {
+			stored = append(stored, msg)
+		} else if err := msg.NakWithDelay(time.Second); err != nil {
+			w.log.Debug("message could not be given back; it will come again", "error", err)
 		}
-		w.acknowledge(msg)
 	}
+	w.acknowledge(ctx, bus.CDR, stored)
 	return nil
 }
 
@@ -421,11 +421,15 @@ func (f *factWriter) flush(ctx context.Context) error {
 		rows[i] = storage.RecordRow(r.SourcedRecord, r.xml)
 		records[i] = r.SourcedRecord
 	}
+	// What is stored of their calls and legs is read before they are stored themselves: a batch in which calls go on would all be read back.
+	if err := f.fillNeeds(ctx, records); err != nil {
+		return err
+	}
 	if err := f.w.insert(ctx, storage.Records, rows); err != nil {
 		return err
 	}
 	f.recall()
-	if err := f.fillNeeds(ctx, records); err != nil {
+	if err := f.fillNeeds(ctx, nil); err != nil {
 		return err
 	}
 	fresh := make([]bool, len(records))

@@ -50,47 +50,51 @@ func (w *Writer) writeRows(ctx context.Context, stream bus.Stream, tables map[st
 		}
 		byTable[name] = append(byTable[name], rowMessage{msg, rows})
 	}
+	var stored []jetstream.Msg
 	for name, batch := range byTable {
-		if err := w.writeTable(ctx, stream, tables[name], batch); err != nil {
+		ended, err := w.writeTable(ctx, stream, tables[name], batch)
+		if err != nil {
 			return err
 		}
+		stored = append(stored, ended...)
 	}
+	w.acknowledge(ctx, stream, stored)
 	return nil
 }
 
-// writeTable stores the messages of one table; where the rows themselves are refused it halves the batch until the message at fault is alone.
-func (w *Writer) writeTable(ctx context.Context, stream bus.Stream, table storage.Table, batch []rowMessage) error {
+// writeTable stores the messages of one table and returns those that are stored; where the rows themselves are refused it halves the batch until the message
+// at fault is alone.
+func (w *Writer) writeTable(ctx context.Context, stream bus.Stream, table storage.Table, batch []rowMessage) (stored []jetstream.Msg, err error) {
 	var rows []any
 	for _, m := range batch {
 		rows = append(rows, m.rows...)
+		stored = append(stored, m.msg)
 	}
-	if len(rows) > 0 {
-		err := w.insertOnce(ctx, table, rows)
-		switch {
-		case err == nil:
-		case permanent(err) && len(batch) == 1:
-			return w.bury(ctx, stream, batch[0].msg, err)
-		case permanent(err):
-			if err := w.writeTable(ctx, stream, table, batch[:len(batch)/2]); err != nil {
-				return err
-			}
-			return w.writeTable(ctx, stream, table, batch[len(batch)/2:])
-		default:
-			if err := w.insert(ctx, table, rows); err != nil {
-				return err
-			}
+	if len(rows) == 0 {
+		return stored, nil
+	}
+	err = w.insertOnce(ctx, table, rows)
+	switch {
+	case err == nil:
+		return stored, nil
+	case permanent(err) && len(batch) == 1:
+		return nil, w.bury(ctx, stream, batch[0].msg, err)
+	case permanent(err):
+		first, err := w.writeTable(ctx, stream, table, batch[:len(batch)/2])
+		if err != nil {
+			return nil, err
 		}
+		second, err := w.writeTable(ctx, stream, table, batch[len(batch)/2:])
+		return append(first, second...), err
+	default:
+		return stored, w.insert(ctx, table, rows)
 	}
-	for _, m := range batch {
-		w.acknowledge(m.msg)
-	}
-	return nil
 }
 
-// acknowledge ends a message. Where the broker does not hear it the message comes again, which changes nothing.
-func (w *Writer) acknowledge(msg jetstream.Msg) {
-	if err := msg.Ack(); err != nil {
-		w.log.Debug("acknowledgement failed; the message will come again", "subject", msg.Subject(), "error", err)
+// acknowledge ends messages that are stored. Where the broker does not hear it they come again, which changes nothing.
+func (w *Writer) acknowledge(ctx context.Context, stream bus.Stream, messages []jetstream.Msg) {
+	if err := w.deps.Bus.Acknowledge(ctx, stream, messages); err != nil {
+		w.log.Debug("acknowledgement failed; the messages will come again", "error", err)
 	}
 }
 
