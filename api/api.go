@@ -27,8 +27,8 @@ type Store interface {
 	Completeness(ctx context.Context, p storage.Period) (storage.Completeness, error)
 	BridgesNow(ctx context.Context) ([]storage.BridgeNow, error)
 	Alarms(ctx context.Context, f storage.AlarmFilter) ([]storage.AlarmInterval, *storage.Cursor, error)
-	// LicenseUse and Explain answer for a pool.
-	LicenseUse(ctx context.Context, p storage.LicensePeriod, step time.Duration) ([]licensing.StepPeaks, error)
+	// LicenseFigures and Explain answer for a pool.
+	LicenseFigures(ctx context.Context, ask storage.LicenseQuestion) (storage.LicenseAnswer, error)
 	LicenseSnapshots(ctx context.Context, clusters []string, p storage.Period) ([]licensing.Snapshot, error)
 	LicenseProgress(ctx context.Context, clusters []string) (time.Time, error)
 	ExplainLicenses(ctx context.Context, clusters []string, at time.Time) ([]storage.ExplainedMeeting, error)

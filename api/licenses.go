@@ -29,6 +29,8 @@ type usageAnswer struct {
 	// ComputedUntil is up to when call records are in it; null where nothing is computed.
 	ComputedUntil *time.Time  `json:"computed_until"`
 	Items         []usageStep `json:"items"`
+	// OwnerGroups are what the owners of each configured group took in the whole period, and behind them whoever is in none; empty without groups, null where nothing is computed.
+	OwnerGroups []storage.GroupUse `json:"owner_groups"`
 }
 
 // usageStep is the peaks within one step, and what CMS itself counted in it, at most; nil where it is not known.
@@ -117,7 +119,7 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 	if err != nil {
 		return answer, err
 	}
-	steps, err := store.LicenseUse(ctx, storage.LicensePeriod{Clusters: pool.Clusters, From: period.From, To: period.To}, step)
+	figures, err := store.LicenseFigures(ctx, storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: pool.Clusters, From: period.From, To: period.To}, Step: step, StepsFrom: period.From, Groups: pool.Groups})
 	if err != nil {
 		return answer, err
 	}
@@ -136,7 +138,7 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		r.SMPSixths, r.PMP, r.Recording = max(r.SMPSixths, b.SMPSixths()), max(r.PMP, licensing.Nearest(b.PMP)), max(r.Recording, licensing.Nearest(b.Recording+b.Streaming))
 		r.SMP = licensing.Licenses(r.SMPSixths)
 	}
-	for i, s := range steps {
+	for i, s := range figures.Steps {
 		item := usageStep{Time: s.Time.UTC(), Reported: reported[i]}
 		if !computed.IsZero() {
 			peaks := s.Peaks
@@ -147,7 +149,7 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		answer.Items = append(answer.Items, item)
 	}
 	if !computed.IsZero() {
-		answer.ComputedUntil = &computed
+		answer.ComputedUntil, answer.OwnerGroups = &computed, append([]storage.GroupUse{}, figures.Groups...)
 	}
 	return answer, nil
 }

@@ -208,6 +208,18 @@ func TestYoungCalls(t *testing.T) {
 			t.Errorf("the call mentions %q: %v", text, !want)
 		}
 	}
+	// Looking through a roster copies no participant: a name is folded, and that is all.
+	var crowd []ListedParticipant
+	for i := range 100 {
+		crowd = append(crowd, ListedParticipant{ID: fmt.Sprint(i), Name: "Zoe", URI: "zoe@example.com", State: "connected"})
+	}
+	f.m.ReconcileRoster(f.now, f.now, "new", crowd)
+	if !f.m.Mentions("new", "zOE@") || f.m.Listed() != 101 {
+		t.Errorf("%d people are listed", f.m.Listed())
+	}
+	if n := testing.AllocsPerRun(10, func() { f.m.Mentions("new", "nobody") }); n > 102 {
+		t.Errorf("a look through a roster of a hundred allocates %.0f times", n)
+	}
 	if f.m.Mentions("none", "") {
 		t.Error("a call that is not there mentions something")
 	}

@@ -26,6 +26,8 @@ type LicenseQuestion struct {
 	StepsFrom time.Time
 	// Owners asks for so many owners, those whose meetings took most of shared licenses.
 	Owners int
+	// Groups asks what the owners of each group took; whoever is in several counts in the first.
+	Groups []OwnerGroup
 }
 
 // LicenseAnswer is what was asked for, each in order.
@@ -33,6 +35,8 @@ type LicenseAnswer struct {
 	Days   []licensing.DayPeaks
 	Steps  []licensing.StepPeaks
 	Owners []OwnerUse
+	// Groups in the order in which they were asked for, and behind them whoever is in none.
+	Groups []GroupUse
 }
 
 // LicenseFigures reads the intervals of a period once and answers a question. A day or step in which nothing changed has what the one before left.
@@ -50,14 +54,21 @@ func (q *Queries) LicenseFigures(ctx context.Context, ask LicenseQuestion) (Lice
 		steps = licensing.TallySteps(ask.StepsFrom, ask.To, ask.Step)
 		tell = append(tell, steps.See)
 	}
+	var answer LicenseAnswer
+	var err error
+	sweeps := []*licensing.Sweep{licensing.NewSweep(read.From, read.To, tell...)}
 	owners := newOwnerSums(ask.LicensePeriod)
-	sweep := licensing.NewSweep(read.From, read.To, tell...)
 	var add func([]licenseSpan)
-	if ask.Owners > 0 {
+	if ask.Owners > 0 || len(ask.Groups) > 0 {
 		add = owners.add
 	}
-	var answer LicenseAnswer
-	if err := q.licensePass(ctx, read, sweep, ask.Owners > 0, add); err != nil {
+	if len(ask.Groups) > 0 {
+		if owners.groups, err = q.newOwnerGroups(ctx, ask.LicensePeriod, ask.Groups); err != nil {
+			return answer, err
+		}
+		sweeps = append(sweeps, owners.groups.sweeps...)
+	}
+	if err := q.licensePass(ctx, read, add, sweeps...); err != nil {
 		return answer, err
 	}
 	if days != nil {
@@ -66,7 +77,9 @@ func (q *Queries) LicenseFigures(ctx context.Context, ask LicenseQuestion) (Lice
 	if steps != nil {
 		answer.Steps = steps.Steps()
 	}
-	var err error
+	if owners.groups != nil {
+		answer.Groups = owners.groups.use(owners)
+	}
 	if ask.Owners > 0 {
 		answer.Owners, err = q.named(ctx, ask.Clusters, owners.most(ask.Owners))
 	}
@@ -111,6 +124,7 @@ type ownerSum struct {
 	latest   int64
 	day      uint16
 	licensed uint8
+	group    int // position, where groups are asked for
 }
 
 // ownerSums adds up by owner.
@@ -120,6 +134,8 @@ type ownerSums struct {
 	by       map[ownerKey]*ownerSum
 	// early are the meetings that began on the period's first day or before: their first interval may lie before it, so that each is noted. Of all others the first tells of the meeting.
 	early map[uuid.UUID]struct{}
+	// groups, nil where none are asked for.
+	groups *ownerGroups
 }
 
 func newOwnerSums(p LicensePeriod) *ownerSums {
@@ -138,6 +154,12 @@ func (o *ownerSums) add(spans []licenseSpan) {
 		if sum == nil {
 			sum = &ownerSum{}
 			o.by[key] = sum
+			if o.groups != nil {
+				sum.group = o.groups.of(key)
+			}
+		}
+		if o.groups != nil {
+			o.groups.sweeps[sum.group].Add(s.from, s.until, s.sixths(), 0, 0, 0)
 		}
 		sum.sixths += int64(s.sixths()) * milliseconds
 		sum.pmp += int64(s.pmp()) * milliseconds
@@ -202,7 +224,7 @@ func (q *Queries) named(ctx context.Context, clusters []string, list []ownerTota
 	use := []OwnerUse{}
 	for _, o := range list {
 		u := OwnerUse{Owner: names[o.owner], OwnerID: known(o.owner), Tenant: known(o.tenant), Meetings: o.meetings,
-			SMPHours: float64(o.sixths) / 21_600_000, PMPHours: float64(o.pmp) / 3_600_000, RecordingHours: float64(o.capture) / 3_600_000}
+			SMPHours: smpHours(o.sixths), PMPHours: hours(o.pmp), RecordingHours: hours(o.capture)}
 		if o.licensed < 2 {
 			u.Licensed = new(o.licensed == 1)
 		}

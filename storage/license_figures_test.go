@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/bridgewatch/bridgewatch/licensing"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
@@ -41,7 +43,12 @@ func TestLicenseLots(t *testing.T) {
 		}
 	}
 	storagetest.Insert(t, conn, storage.LicenseIntervals, rows...)
-	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: []string{"emea"}, From: from, To: to}, Days: time.UTC, DaysFrom: begin.Add(7 * time.Hour), Step: 7 * time.Minute, StepsFrom: begin.Add(6 * time.Hour), Owners: 4}
+	for n := range byte(5) { // the owner that is none has no address
+		storagetest.Insert(t, conn, storage.Table{Name: storage.TableOwners, Row: storage.Owner{}},
+			storage.Owner{CMSCluster: "emea", SpaceID: uuid.UUID{3, n}, ValidFrom: begin, OwnerID: uuid.UUID{15: n}, OwnerJID: []string{"", "Ada@Example.com", "ben@example.com", "cid@sales.example.com", "dot@example.net"}[n]})
+	}
+	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: []string{"emea"}, From: from, To: to}, Days: time.UTC, DaysFrom: begin.Add(7 * time.Hour), Step: 7 * time.Minute, StepsFrom: begin.Add(6 * time.Hour), Owners: 4,
+		Groups: []storage.OwnerGroup{{Name: "engineering", Owners: []string{"*@example.COM"}}, {Name: "sales", Owners: []string{"x@example.net", "?id@sales.*", "ben@*"}}, {Name: "guests", Tenants: []uuid.UUID{{7}}}}}
 	whole, err := storage.NewQueries(conn).LicenseFigures(t.Context(), ask)
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +64,33 @@ func TestLicenseLots(t *testing.T) {
 		if o.Meetings != meetings[id] || o.Owner != name {
 			t.Errorf("%q, %s: %d meetings, want %d of %q", o.Owner, id, o.Meetings, meetings[id], name)
 		}
+	}
+	// Ada and Ben; Cid; nobody's space is of the tenant; Dot and whoever is not known. Ben is in the first group alone.
+	for i, want := range []storage.GroupUse{{Group: "engineering", Meetings: meetings[uuid.UUID{15: 1}] + meetings[uuid.UUID{15: 2}]}, {Group: "sales", Meetings: meetings[uuid.UUID{15: 3}]}, {Group: "guests"}, {Meetings: meetings[uuid.UUID{15: 4}] + meetings[uuid.Nil]}} {
+		if got := whole.Groups[i]; got.Group != want.Group || got.Meetings != want.Meetings || (got.SMPAt == nil) != (got.Meetings == 0) {
+			t.Errorf("group %d: %+v, want %+v", i, got, want)
+		}
+	}
+	alone := map[byte][]licensing.Interval{}
+	for _, r := range rows {
+		if r.Version == 2 && r.Deleted == 0 && r.OwnerID[15] == 3 {
+			alone[3] = append(alone[3], licensing.Interval{Span: licensing.Span{From: r.From, To: r.Until}, Sixths: int64(r.SMPSixths)})
+		}
+	}
+	var took float64
+	for _, i := range alone[3] {
+		if from, until := i.From, i.To; until.After(from) {
+			if from.Before(ask.From) {
+				from = ask.From
+			}
+			if until.After(to) {
+				until = to
+			}
+			took += max(0, until.Sub(from).Hours()) * float64(i.Sixths) / 6
+		}
+	}
+	if peak := licensing.PeaksWithin(licensing.Levels(alone[3]), licensing.Span{From: from, To: to}).SMP; whole.Groups[1].SMPPeakSixths != peak.Value || !whole.Groups[1].SMPAt.Equal(peak.At) || math.Abs(whole.Groups[1].SMPHours-took) > 1e-6 {
+		t.Errorf("sales: %+v, want a peak of %+v and %v hours", whole.Groups[1], peak, took)
 	}
 	for _, rows := range []uint64{1, 150, 700} {
 		parts, err := storage.NewQueries(conn).WithLots(rows).LicenseFigures(t.Context(), ask)

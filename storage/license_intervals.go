@@ -84,7 +84,7 @@ func (k LicenseKeeping) Progress(ctx context.Context, cluster string) (LicenseUn
 	return rows[0], nil
 }
 
-// Days are the UTC days on which meetings of a cluster began of which facts, or the owner of their space, were written since; all with a zero since. Days that a
+// Days are the UTC days on which meetings of a cluster began of which facts, the owner of their space, or the media of a leg, were written since; all with a zero since. Days that a
 // meeting has left are among them.
 func (k LicenseKeeping) Days(ctx context.Context, cluster string, since time.Time) ([]time.Time, error) {
 	c := newConditions()
@@ -97,7 +97,8 @@ func (k LicenseKeeping) Days(ctx context.Context, cluster string, since time.Tim
 	SELECT id FROM calls_data%[1]s
 	UNION DISTINCT SELECT arrayJoin(arrayPushBack(calls, call_id)) AS id FROM call_legs_data%[1]s
 	UNION DISTINCT SELECT call_id AS id FROM recordings_data%[1]s
-	UNION DISTINCT SELECT call_id AS id FROM streams_data%[1]s),
+	UNION DISTINCT SELECT call_id AS id FROM streams_data%[1]s
+	UNION DISTINCT SELECT call_id AS id FROM leg_samples_data WHERE cms_cluster = {cluster:String} AND time >= {since:DateTime('UTC')}),
 lowest AS (
 	SELECT min(start) - INTERVAL 33 DAY AS at FROM (SELECT start FROM calls_data%[1]s UNION ALL SELECT start FROM call_legs_data%[1]s
 		UNION ALL SELECT start FROM recordings_data%[1]s UNION ALL SELECT start FROM streams_data%[1]s))

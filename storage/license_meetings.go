@@ -129,6 +129,7 @@ const longestLeg = 24 * time.Hour
 func (q *Queries) licenseLegs(ctx context.Context, c *conditions, ids string, ofCall map[uuid.UUID]*licensing.Meeting) error {
 	const started = "cms_cluster = {cluster:String} AND start >= {legs_from:DateTime64(3, 'UTC')} AND start < {legs_to:DateTime64(3, 'UTC')}"
 	legs, err := selectRows[struct {
+		ID          uuid.UUID  `ch:"id"`
 		Call        uuid.UUID  `ch:"call"`
 		Participant uuid.UUID  `ch:"participant"`
 		Kind        uint8      `ch:"kind"`
@@ -136,7 +137,7 @@ func (q *Queries) licenseLegs(ctx context.Context, c *conditions, ids string, of
 		From        time.Time  `ch:"from"`
 		To          *time.Time `ch:"to"`
 	}](c.within(ctx), q, fmt.Sprintf(`
-SELECT call, if(group_id = toUUID('00000000-0000-0000-0000-000000000000'), id, group_id) AS participant,
+SELECT id, call, if(group_id = toUUID('00000000-0000-0000-0000-000000000000'), id, group_id) AS participant,
 	multiIf(recording OR streaming, %d, sub_type = 'lync', %d, type = 'acano' OR sub_type = 'webApp', %d, %d) AS kind,
 	multiIf(rx_video_codec != '' OR tx_video_codec != '' OR main_video_viewer_percent > 0 OR main_video_contributor_percent > 0 OR presentation_viewer_percent > 0
 		OR presentation_contributor_percent > 0 OR multistream_video_percent > 0, %d, end IS NULL OR end_inferred, %d, %d) AS video,
@@ -147,12 +148,22 @@ WHERE call IN (%s) ORDER BY from, id`,
 	if err != nil {
 		return fmt.Errorf("query legs for licenses: %w", err)
 	}
+	var untold []uuid.UUID
+	for _, l := range legs {
+		if licensing.Known(l.Video) == licensing.Unknown {
+			untold = append(untold, l.ID)
+		}
+	}
+	silent, err := q.withoutVideo(ctx, c, untold)
+	if err != nil {
+		return err
+	}
 	for _, l := range legs {
 		m := ofCall[l.Call]
 		if m == nil {
 			continue // of a call that another row replaced
 		}
-		m.Legs = append(m.Legs, licensing.Leg{Span: spanOf(l.From, l.To), Kind: licensing.LegKind(l.Kind), Video: licensing.Known(l.Video), Participant: l.Participant})
+		m.Legs = append(m.Legs, licensing.Leg{Span: spanOf(l.From, l.To), Kind: licensing.LegKind(l.Kind), Video: licensing.Known(l.Video), NoVideo: silent[l.ID], Participant: l.Participant})
 	}
 	captures, err := selectRows[struct {
 		Call   uuid.UUID  `ch:"call_id"`
@@ -179,6 +190,43 @@ UNION ALL SELECT call_id, streaming AS stream, ifNull(joined, call_legs.start) A
 	}
 	return nil
 }
+
+// seenHolds is how long it is believed what the API said of a leg: bridges are asked for the status of legs every minute, unless they answer slowly.
+const seenHolds = 5 * time.Minute
+
+// withoutVideo is when some legs, by the API's status of each, had audio and no video. Only what was answered is a witness: a leg that nobody asked for is not in it.
+func (q *Queries) withoutVideo(ctx context.Context, of *conditions, legs []uuid.UUID) (map[uuid.UUID][]licensing.Span, error) {
+	found := map[uuid.UUID][]licensing.Span{}
+	for some := range slices.Chunk(legs, legsAQuery) {
+		c := newConditions()
+		c.add("cms_cluster = {cluster:String} AND time >= {legs_from:DateTime64(3, 'UTC')}", "cluster", of.params["cluster"], "legs_from", of.params["legs_from"])
+		c.add("call_leg_id IN {legs:Array(UUID)}", "legs", uuidArray(some))
+		rows, err := selectRows[struct {
+			Leg   uuid.UUID `ch:"call_leg_id"`
+			Time  time.Time `ch:"time"`
+			Audio bool      `ch:"audio"`
+			Video bool      `ch:"video"`
+		}](c.within(ctx), q, `SELECT call_leg_id, time, countIf(stream IN ('rx_audio', 'tx_audio')) > 0 AS audio, countIf(stream IN ('rx_video', 'tx_video', 'rx_presentation', 'tx_presentation')) > 0 AS video
+FROM leg_samples_data `+c.where()+` GROUP BY call_leg_id, time ORDER BY call_leg_id, time`)
+		if err != nil {
+			return nil, fmt.Errorf("query the media of legs: %w", err)
+		}
+		for i, r := range rows {
+			if !r.Audio || r.Video {
+				continue
+			}
+			until := r.Time.Add(seenHolds)
+			if i+1 < len(rows) && rows[i+1].Leg == r.Leg {
+				until = earlier(until, rows[i+1].Time)
+			}
+			found[r.Leg] = append(found[r.Leg], licensing.Span{From: r.Time, To: until})
+		}
+	}
+	return found, nil
+}
+
+// legsAQuery fit into the address of a query.
+const legsAQuery = 1000
 
 func spanOf(from time.Time, to *time.Time) licensing.Span {
 	s := licensing.Span{From: from}

@@ -36,9 +36,9 @@ const (
 	wideSpan   = narrowSpan + ", toUInt64(4294967296 * toUInt16(start_day) + 4 * part + ifNull(toUInt8(licensed), 2)), owner_id, tenant_id, call_correlator"
 )
 
-// licensePass reads the intervals of a period once, one lot of days after the other. They are added to the sweep; use, where not nil, gets
-// them some at a time, in no order, and must not keep them.
-func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, sweep *licensing.Sweep, wide bool, use func([]licenseSpan)) error {
+// licensePass reads the intervals of a period once, one lot of days after the other. They are added to the first sweep; use,
+// where not nil, gets them with all columns, some at a time, in no order, and must not keep them. All sweeps are settled lot by lot, and finished.
+func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, use func([]licenseSpan), sweeps ...*licensing.Sweep) error {
 	lots, err := q.licenseLots(ctx, p)
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, sweep *licen
 	g.Go(func() error {
 		defer close(read)
 		for _, lot := range lots {
-			if err := q.licenseSpans(ctx, p, lot, wide, read, used); err != nil {
+			if err := q.licenseSpans(ctx, p, lot, use != nil, read, used); err != nil {
 				return err
 			}
 		}
@@ -60,17 +60,19 @@ func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, sweep *licen
 	g.Go(func() error {
 		for b := range read {
 			if b.first {
-				sweep.Grow(int(b.lot.rows)) //nolint:gosec // a million or so
+				sweeps[0].Grow(int(b.lot.rows)) //nolint:gosec // a million or so
 			}
 			for i := range b.spans {
 				s := &b.spans[i]
-				sweep.Add(s.from, s.until, s.sixths(), s.pmp(), s.recordings(), s.streams())
+				sweeps[0].Add(s.from, s.until, s.sixths(), s.pmp(), s.recordings(), s.streams())
 			}
 			if use != nil {
 				use(b.spans)
 			}
 			if b.last {
-				sweep.Settle(b.lot.settled())
+				for _, sweep := range sweeps {
+					sweep.Settle(b.lot.settled())
+				}
 			}
 			used <- b.spans[:0] // has room for all there are
 		}
@@ -79,7 +81,9 @@ func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, sweep *licen
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	sweep.Finish()
+	for _, sweep := range sweeps {
+		sweep.Finish()
+	}
 	return nil
 }
 

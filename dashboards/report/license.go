@@ -31,6 +31,8 @@ type License struct {
 	Reported     ReportedTotal `json:"reported"`
 	// Owners whose meetings took most of shared licenses in the period.
 	Owners []storage.OwnerUse `json:"owners"`
+	// Groups of owners, as configured, and behind them whoever is in none; absent where no groups are configured.
+	Groups []storage.GroupUse `json:"owner_groups,omitempty"`
 	// Readings of the guide that the figures were computed with.
 	Readings licensing.Readings `json:"readings"`
 	// Peaks are the highest instants of shared use, explained; empty where they were not asked for.
@@ -168,15 +170,16 @@ type LicenseInput struct {
 	Steps []licensing.StepPeaks
 	// Features are the licensed features, the newest state of each.
 	Features []storage.LicenseFeatureState
-	// Owners that took most.
+	// Owners that took most, and what each group took.
 	Owners []storage.OwnerUse
+	Groups []storage.GroupUse
 }
 
 // NewLicense makes the report.
 func NewLicense(in LicenseInput) License {
 	zone := in.Pool.Zone
 	r := License{Pool: in.Pool.Name, Clusters: in.Pool.Clusters, From: in.From.UTC(), To: in.To.UTC(), DayBoundary: zone.String(), GeneratedAt: in.GeneratedAt.UTC(),
-		Completeness: completeness(in.Sessions), Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays}, Owners: in.Owners, Readings: in.Pool.Readings, sessions: in.Sessions}
+		Completeness: completeness(in.Sessions), Days: []LicenseDay{}, Overage: Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays}, Owners: in.Owners, Groups: in.Groups, Readings: in.Pool.Readings, sessions: in.Sessions}
 	if r.Clusters == nil {
 		r.Clusters = []string{}
 	}

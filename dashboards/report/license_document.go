@@ -23,6 +23,9 @@ func (r License) Document(zone *time.Location) Document {
 	d.Figures = r.figures()
 	d.Charts = []Chart{r.smpChart(), r.pmpChart(), r.recordingChart()}
 	d.Tables = []Table{r.summaryTable(), r.daysTable(), r.peaksTable(), r.overageTable(), r.ownersTable(), r.reportedTable(), completenessTable("Runs of call detail records that never came, of the pool's Call Bridges, within the window.", r.sessions), methodTable(r.method())}
+	if len(r.Groups) > 0 {
+		d.Tables = slices.Insert(d.Tables, 4, r.groupsTable())
+	}
 	d.Notes = r.method()
 	return d
 }
@@ -232,6 +235,23 @@ func (r License) overageTable() Table {
 					expires = f.Expiry.Format(time.DateOnly)
 				}
 				if err := row(f.Feature, nil, nil, nil, f.Status, expires, f.Days); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+}
+
+func (r License) groupsTable() Table {
+	return Table{Name: "By owner group", Title: "Groups of owners", Note: "As configured; an owner in several groups counts in the first. Peaks of groups are of different times, so they do not add up.",
+		Columns: []Column{{"Group", 3, false}, {"Meetings", 1, true}, {"SMP hours", 1, true}, {"PMP hours", 1, true}, {"Recording hours", 1, true}, {"SMP peak", 1, true}, {"At", 2, false}},
+		Rows: func(row func(...any) error) error {
+			for _, g := range r.Groups {
+				name := g.Group
+				if name == "" {
+					name = "(in no group)"
+				}
+				if err := row(name, g.Meetings, round(g.SMPHours), round(g.PMPHours), round(g.RecordingHours), licensing.Licenses(g.SMPPeakSixths), g.SMPAt); err != nil {
 					return err
 				}
 			}

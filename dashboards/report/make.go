@@ -67,7 +67,7 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 	}
 	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, Days: p.Zone, DaysFrom: window}
 	if people {
-		ask.Owners = topOwners
+		ask.Owners, ask.Groups = topOwners, p.Groups
 		if len(in.Snapshots) > 0 {
 			ask.Step, ask.StepsFrom = licensing.BinSeconds*time.Second, in.bins()
 		}
@@ -76,7 +76,7 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 	if err != nil {
 		return in, err
 	}
-	in.Days, in.Steps, in.Owners = figures.Days, figures.Steps, figures.Owners
+	in.Days, in.Steps, in.Owners, in.Groups = figures.Days, figures.Steps, figures.Owners, figures.Groups
 	known, err := q.Completeness(ctx, storage.Period{From: window, To: in.To})
 	if err != nil {
 		return in, err

@@ -425,14 +425,14 @@ func decodeTo[T any](list *[]T, line []byte) error {
 	return nil
 }
 
-// compare computes the report again, by the pure functions alone, and sets it beside the sealed one. Owners and explained peaks are sealed, but stand as they are.
+// compare computes the report again, by the pure functions alone, and sets it beside the sealed one. Owners, their groups and explained peaks are sealed, but stand as they are.
 func (c *contents) compare(v Verified) (Verified, error) {
 	zone, err := time.LoadLocation(c.question.Zone)
 	if err != nil {
 		return v, fmt.Errorf("time zone of the pack: %w", err)
 	}
 	a := c.question
-	in := LicenseInput{Pool: Pool{a.Pool, a.Clusters, zone, a.Readings, a.Entitlements}, From: a.From, To: a.To, GeneratedAt: a.GeneratedAt, Computed: a.Computed,
+	in := LicenseInput{Pool: Pool{Name: a.Pool, Clusters: a.Clusters, Zone: zone, Readings: a.Readings, Entitlements: a.Entitlements}, From: a.From, To: a.To, GeneratedAt: a.GeneratedAt, Computed: a.Computed,
 		Sessions: c.sessions, Snapshots: c.snapshots, Features: c.features}
 	window := in.window()
 	levels := licensing.Levels(clip(c.intervals, window))
@@ -454,7 +454,7 @@ func (c *contents) compare(v Verified) (Verified, error) {
 		return v, fmt.Errorf("the report of the pack: %w", err)
 	}
 	again := NewLicense(in)
-	again.Owners, again.Peaks = sealed.Owners, sealed.Peaks
+	again.Owners, again.Groups, again.Peaks = sealed.Owners, sealed.Groups, sealed.Peaks
 	text, err := json.Marshal(again)
 	if err != nil {
 		return v, err

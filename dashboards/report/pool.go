@@ -18,6 +18,8 @@ type Pool struct {
 	Zone         *time.Location
 	Readings     licensing.Readings
 	Entitlements []licensing.Entitlement
+	// Groups of owners that use is added up by.
+	Groups []storage.OwnerGroup
 }
 
 // PoolNamed is the pool of that name, or the only one where name is empty.

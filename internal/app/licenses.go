@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/config"
@@ -28,7 +30,7 @@ func pools(c config.Config) ([]report.Pool, error) {
 		}
 		for _, configured := range c.LicensePools {
 			if configured.Name == name {
-				p.Zone, p.Readings, p.Entitlements = configured.DayBoundary.Std(), readings(configured.Readings), entitlements(configured)
+				p.Zone, p.Readings, p.Entitlements, p.Groups = configured.DayBoundary.Std(), readings(configured.Readings), entitlements(configured), ownerGroups(configured)
 			}
 		}
 		list = append(list, p)
@@ -52,6 +54,18 @@ func readings(r config.Readings) licensing.Readings {
 		PMPEachCall: r.PMPCounts == "call", PMPCalls: r.PMPCalls, CaptureEach: r.RecordingCounts == "capture", PMPInUse: r.PMPCompares == "in_use",
 		AllowedDays: r.AllowedOverageDays,
 	}
+}
+
+func ownerGroups(pool config.LicensePool) []storage.OwnerGroup {
+	var list []storage.OwnerGroup
+	for _, g := range pool.OwnerGroups {
+		group := storage.OwnerGroup{Name: g.Name, Owners: g.Owners}
+		for _, tenant := range g.Tenants {
+			group.Tenants = append(group.Tenants, cdr.ParseID(tenant))
+		}
+		list = append(list, group)
+	}
+	return list
 }
 
 func entitlements(pool config.LicensePool) []licensing.Entitlement {
@@ -104,6 +118,8 @@ type standingDay struct {
 	overageDays *int64
 	level       *int64
 	assigned    map[string]float64
+	// computed: license use of these days is computed from records.
+	computed bool
 }
 
 // standingAge is how long the days of overage are believed: the day that runs may become one at any time.
@@ -130,25 +146,45 @@ func (s *standings) state(ctx context.Context, q *storage.Queries, p report.Pool
 	if err != nil {
 		return collector.PoolState{}, err
 	}
-	use := steps[0].Peaks
-	state := collector.PoolState{
-		InUse:       map[string]float64{"smp": float64(use.SMP.Value) / 6, "pmp": float64(use.PMP.Value), "recording": float64(use.Recording.Value)},
-		Entitlement: entitled(p, now),
-	}
 	known, ok := s.days[p.Name]
-	if !ok || now.Sub(known.made) > standingAge {
+	if !ok || !known.computed || now.Sub(known.made) > standingAge {
 		made, err := report.MakeStanding(ctx, q, p, now)
 		if err != nil {
 			return collector.PoolState{}, err
 		}
 		known = standingDay{made: now, overageDays: made.Overage.Days, level: made.Overage.EnforcementLevel, assigned: map[string]float64{}}
-		if n := len(made.Days); n > 0 && made.Days[n-1].PMP.Assigned != nil {
-			known.assigned["pmp"] = float64(*made.Days[n-1].PMP.Assigned)
+		if n := len(made.Days); n > 0 {
+			today := made.Days[n-1]
+			known.computed = today.SMP.PeakSixths != nil || n > 1 && made.Days[n-2].SMP.PeakSixths != nil // today is a minute behind
+			if today.PMP.Assigned != nil {
+				known.assigned["pmp"] = float64(*today.PMP.Assigned)
+			}
 		}
 		s.days[p.Name] = known
 	}
-	state.OverageDays, state.EnforcementLevel, state.Assigned = known.overageDays, known.level, known.assigned
+	state := collector.PoolState{Entitlement: entitled(p, now), OverageDays: known.overageDays, EnforcementLevel: known.level, Assigned: known.assigned}
+	if known.computed {
+		state.InUse = inUse(steps[0].Peaks, callsNow(s.app.live.Snapshot(), p.Clusters))
+	}
 	return state, nil
+}
+
+// inUse is use by license; nil, not known, where nothing is in use though bridges tell of calls: every call takes some license, so its records are still on their way.
+func inUse(use licensing.Peaks, calls int64) map[string]float64 {
+	if use.SMP.Value == 0 && use.PMP.Value == 0 && calls > 0 {
+		return nil
+	}
+	return map[string]float64{"smp": float64(use.SMP.Value) / 6, "pmp": float64(use.PMP.Value), "recording": float64(use.Recording.Value)}
+}
+
+// callsNow is how many calls the bridges of some clusters tell of, over events or in answer to polls.
+func callsNow(snap collector.Snapshot, clusters []string) (calls int64) {
+	for _, b := range snap.Bridges {
+		if slices.Contains(clusters, b.Cluster) {
+			calls += b.Calls.Value.Total
+		}
+	}
+	return calls
 }
 
 // entitled is what a pool holds now, by license. What an entry leaves out is not known.

@@ -138,6 +138,23 @@ func (s *Sim) Meetings() []MeetingTruth {
 	return all
 }
 
+// Size counts the calls of all bridges and the people in meetings, each once.
+func (s *Sim) Size() (calls, people int) {
+	for _, c := range s.clusters {
+		c.state.mu.Lock()
+		for _, m := range c.state.meetings {
+			calls += len(m.calls)
+			for _, p := range m.people {
+				if p.present() {
+					people++
+				}
+			}
+		}
+		c.state.mu.Unlock()
+	}
+	return calls, people
+}
+
 // EventTruth is a call as a subscriber should see it once all is told: the elements of its callInfo, and by participant those of its roster.
 type EventTruth struct {
 	ID     string

@@ -188,6 +188,18 @@ type LicensePool struct {
 	Entitlements []Entitlement `yaml:"entitlements"`
 	// How the deployment guide's open readings are taken.
 	Readings Readings `yaml:"readings"`
+	// Groups of owners by which license reports and `/api/v1/licenses/usage` add up. An owner in several counts in the first; whoever is in none stands behind them.
+	OwnerGroups []OwnerGroup `yaml:"owner_groups"`
+}
+
+// OwnerGroup is owners of spaces that are added up together. One of `owners` and `tenants` is enough.
+type OwnerGroup struct {
+	// Name, as it stands in reports.
+	Name string `yaml:"name"`
+	// Addresses (JIDs) of users, in any case: `*` stands for any text and `?` for any character, as in `*@sales.example.org`.
+	Owners []string `yaml:"owners"`
+	// Ids of tenants: all owners of their spaces.
+	Tenants []string `yaml:"tenants"`
 }
 
 // Entitlement is what a pool holds from a day on. A license that is left out is unknown, not zero.

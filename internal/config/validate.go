@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,6 +13,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/collector/capacity"
 )
@@ -169,6 +172,7 @@ func (c *Config) validatePools(v *validator) {
 			v.notNegative(at+".smp", e.SMP)
 			v.notNegative(at+".recording", e.Recording)
 		}
+		pool.validateGroups(v, key)
 		readings := key + ".readings"
 		v.oneOf(readings+".sip_point_to_point", pool.Readings.SIPPointToPoint, "sixth", "full")
 		v.oneOf(readings+".recorded_audio_only", pool.Readings.RecordedAudioOnly, "sixth", "full")
@@ -184,6 +188,27 @@ func (c *Config) validatePools(v *validator) {
 		}
 		if n := pool.Readings.AllowedOverageDays; n < 0 || n > 90 {
 			v.fail(readings+".allowed_overage_days", "must be between 0 and 90, not %d", n)
+		}
+	}
+}
+
+func (p *LicensePool) validateGroups(v *validator, pool string) {
+	names := unique{v: v}
+	for i, group := range p.OwnerGroups {
+		key := fmt.Sprintf("%s.owner_groups[%d]", pool, i)
+		names.check(key+".name", group.Name)
+		if len(group.Owners)+len(group.Tenants) == 0 {
+			v.fail(key, "names nobody; give owners or tenants")
+		}
+		for j, pattern := range group.Owners {
+			if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+				v.fail(fmt.Sprintf("%s.owners[%d]", key, j), "must be an address, in which * stands for any text, not %q", pattern)
+			}
+		}
+		for j, tenant := range group.Tenants {
+			if _, err := uuid.Parse(tenant); err != nil {
+				v.fail(fmt.Sprintf("%s.tenants[%d]", key, j), "must be the id of a tenant, not %q", tenant)
+			}
 		}
 	}
 }

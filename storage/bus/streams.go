@@ -33,7 +33,7 @@ const consumerName = "writer"
 const ackWait = 60 * time.Second
 
 // maxUnacked bounds the messages that are out with writers at one time.
-const maxUnacked = 8192
+const maxUnacked = 32768
 
 func streamConfigs(cfg Config) []jetstream.StreamConfig {
 	queue := func(s Stream, subject string, budget int64) jetstream.StreamConfig {

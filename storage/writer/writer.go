@@ -46,9 +46,9 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Linger:        300 * time.Millisecond,
-		BatchMessages: 5000,
+		BatchMessages: 16000,
 		BatchBytes:    16 << 20,
-		ChunkRecords:  10000,
+		ChunkRecords:  16000,
 		RetryMin:      100 * time.Millisecond,
 		RetryMax:      5 * time.Second,
 		Facts:         cdr.DefaultSettings(),
