@@ -29,7 +29,7 @@ test: engine ## all tests, on the real embedded engine and broker
 race: engine ## the short tests under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
 
-bench: engine ## posts, decoding, rows and time to query, with baselines from the same run (three minutes)
+bench: engine ## posts, decoding, rows and time to query, with baselines from the same run (five minutes)
 	$(GO) test ./cdr/receiver -run xxx -bench Posts -benchtime 2s
 	$(GO) test ./cdr -run xxx -bench . -benchtime 2s
 	$(GO) test ./storage/writer -run xxx -bench 'Backlog|RawInsert' -benchtime 3x
