@@ -43,7 +43,7 @@ func TestCapacity(t *testing.T) {
 	poll("cb3", "2026-11-03 23:59", 400)
 	// Before the period and of another cluster.
 	poll("cb1", "2026-11-01 23:59", 9999)
-	seed(t, conn, storage.Table{Name: storage.TableBridgeSamples, Row: storage.BridgeSample{}}, polls...)
+	storagetest.Insert(t, conn, storage.Table{Name: storage.TableBridgeSamples, Row: storage.BridgeSample{}}, polls...)
 
 	var settings []storage.Setting
 	set := func(bridge, object, id, field, value string) {
@@ -57,7 +57,7 @@ func TestCapacity(t *testing.T) {
 	set("", "callBridge", "2", "callBridgeGroup", "g")
 	set("", "callBridge", "3", "name", "cb3")
 	set("", "callBridgeGroup", "g", "name", "Frankfurt")
-	seed(t, conn, storage.Table{Name: storage.TableSettings, Row: storage.Setting{}}, settings...)
+	storagetest.Insert(t, conn, storage.Table{Name: storage.TableSettings, Row: storage.Setting{}}, settings...)
 
 	// Recordings: 08:00-10:00, 09:00-11:00, 10:00-12:00 (the first ends as the third begins): two at once at 09:00. One from Monday 23:30 to Wednesday 01:00: one all through Tuesday.
 	recording := func(from, to string) cdr.Recording {
@@ -66,9 +66,9 @@ func TestCapacity(t *testing.T) {
 		r.End, r.EndHow = &end, cdr.EndRecord
 		return r
 	}
-	seed(t, conn, storage.RecordingFacts, recording("2026-11-02 08:00", "2026-11-02 10:00"), recording("2026-11-02 09:00", "2026-11-02 11:00"), recording("2026-11-02 10:00", "2026-11-02 12:00"),
+	storagetest.Insert(t, conn, storage.RecordingFacts, recording("2026-11-02 08:00", "2026-11-02 10:00"), recording("2026-11-02 09:00", "2026-11-02 11:00"), recording("2026-11-02 10:00", "2026-11-02 12:00"),
 		recording("2026-11-02 23:30", "2026-11-04 01:00"))
-	seed(t, conn, storage.SessionFacts, f.session("cb1", "2026-11-01 00:00", "2026-11-03 22:00"))
+	storagetest.Insert(t, conn, storage.SessionFacts, f.session("cb1", "2026-11-01 00:00", "2026-11-03 22:00"))
 
 	scope := storage.Scope{Clusters: []string{"emea"}, From: f.at("2026-11-02 00:00"), To: f.at("2026-11-05 00:00"), Zone: zone, Now: f.at("2026-11-04 12:00")}
 	r, err := report.MakeCapacity(t.Context(), storage.NewQueries(conn), scope, report.Equipment{

@@ -20,23 +20,6 @@ import (
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
 
-// seed sends rows of a table's row type as one batch.
-func seed[T any](t *testing.T, conn driver.Conn, table storage.Table, rows ...T) {
-	t.Helper()
-	batch, err := conn.PrepareBatch(t.Context(), table.Insert())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rows {
-		if err := batch.AppendStruct(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := batch.Send(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // facts seeds calls and legs whose times are clock times of a zone.
 type facts struct {
 	t    *testing.T
@@ -87,9 +70,9 @@ func (f *facts) leg(c *cdr.Call, who, from, to string, change ...func(*cdr.Leg))
 
 func (f *facts) write(conn driver.Conn, sessions ...cdr.Session) {
 	f.t.Helper()
-	seed(f.t, conn, storage.CallFacts, f.call...)
-	seed(f.t, conn, storage.LegFacts, f.legs...)
-	seed(f.t, conn, storage.SessionFacts, sessions...)
+	storagetest.Insert(f.t, conn, storage.CallFacts, f.call...)
+	storagetest.Insert(f.t, conn, storage.LegFacts, f.legs...)
+	storagetest.Insert(f.t, conn, storage.SessionFacts, sessions...)
 }
 
 func (f *facts) session(bridge, from, to string, gaps ...cdr.Gap) cdr.Session {
