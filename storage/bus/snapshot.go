@@ -25,12 +25,15 @@ const (
 
 // SnapshotState is what a stream held when its snapshot was taken. With it, Restore makes the same stream elsewhere.
 type SnapshotState struct {
-	Messages uint64          `json:"messages"`
-	Bytes    uint64          `json:"bytes"`
-	First    uint64          `json:"first_sequence"`
-	Last     uint64          `json:"last_sequence"`
-	Config   json.RawMessage `json:"config"` // the broker's own words
-	State    json.RawMessage `json:"state"`
+	Messages uint64 `json:"messages"`
+	// Least is how many of them lay there still when the snapshot was ready. The broker reads messages one by one after it has said how many there are; one
+	// that is acknowledged meanwhile, as its content is stored, may be in the snapshot or not. Backups of v0.1.0 do not tell it: 0.
+	Least  uint64          `json:"messages_least"`
+	Bytes  uint64          `json:"bytes"`
+	First  uint64          `json:"first_sequence"`
+	Last   uint64          `json:"last_sequence"`
+	Config json.RawMessage `json:"config"` // the broker's own words
+	State  json.RawMessage `json:"state"`
 }
 
 // Snapshot writes a stream's messages, in the broker's own compressed format, to w. The broker checks the checksum of each message meanwhile. Nothing is taken
@@ -84,7 +87,11 @@ func snapshot(ctx context.Context, nc *nats.Conn, stream Stream, w io.Writer) (S
 			}
 		}
 	}
-	out := SnapshotState{Messages: answer.State.Msgs, Bytes: answer.State.Bytes, First: answer.State.FirstSeq, Last: answer.State.LastSeq}
+	least, err := stillThere(ctx, nc, stream, *answer.State)
+	if err != nil {
+		return SnapshotState{}, err
+	}
+	out := SnapshotState{Messages: answer.State.Msgs, Least: least, Bytes: answer.State.Bytes, First: answer.State.FirstSeq, Last: answer.State.LastSeq}
 	if out.Config, err = json.Marshal(answer.Config); err != nil {
 		return SnapshotState{}, err
 	}
@@ -92,6 +99,23 @@ func snapshot(ctx context.Context, nc *nats.Conn, stream Stream, w io.Writer) (S
 		return SnapshotState{}, err
 	}
 	return out, nil
+}
+
+// stillThere counts those messages of an earlier state that the stream holds now. What was published since is behind them; where some of that is gone
+// already, the count is too low, never too high.
+func stillThere(ctx context.Context, nc *nats.Conn, stream Stream, then server.StreamState) (uint64, error) {
+	var info server.JSApiStreamInfoResponse
+	if err := ask(ctx, nc, fmt.Sprintf(server.JSApiStreamInfoT, stream), struct{}{}, &info); err != nil {
+		return 0, err
+	}
+	if info.Error != nil {
+		return 0, info.Error
+	}
+	if info.StreamInfo == nil {
+		return 0, errors.New("the broker does not tell the stream's state")
+	}
+	now := info.State
+	return now.Msgs - min(now.Msgs, now.LastSeq-then.LastSeq), nil
 }
 
 // Restore puts a snapshot in the place of a stream that holds nothing, with the sequences and times that its messages had. Limits and copies are
@@ -144,8 +168,8 @@ func (b *Bus) restore(ctx context.Context, js jetstream.JetStream, nc *nats.Conn
 	if err != nil {
 		return err
 	}
-	if got := s.CachedInfo().State; got.Msgs != state.Messages || got.LastSeq != state.Last {
-		return fmt.Errorf("%d messages up to sequence %d arrived, the snapshot has %d up to %d", got.Msgs, got.LastSeq, state.Messages, state.Last)
+	if got := s.CachedInfo().State; got.Msgs < state.Least || got.Msgs > state.Messages || got.LastSeq != state.Last {
+		return fmt.Errorf("%d messages up to sequence %d arrived, the snapshot has %d to %d up to %d", got.Msgs, got.LastSeq, state.Least, state.Messages, state.Last)
 	}
 	return nil
 }

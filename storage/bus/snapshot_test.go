@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,75 @@ func TestSnapshotRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	take(t, c, 33)
+}
+
+// firstWrite calls then once, when the first piece arrives.
+type firstWrite struct {
+	bytes.Buffer
+	then func()
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	if w.Len() == 0 {
+		w.then()
+	}
+	return w.Buffer.Write(p)
+}
+
+// Messages whose content is stored while a snapshot is taken, and those published meanwhile, do not make it one that cannot be restored.
+func TestSnapshotBesideReader(t *testing.T) {
+	from, to := storagetest.Bus(t), storagetest.Bus(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	const bodies, read = 24, 20 // more than the broker sends ahead
+	for range bodies {
+		data := make([]byte, 1<<20)
+		for i := range data {
+			data[i] = byte(random.Uint32())
+		}
+		if err := from.PublishBody(t.Context(), body("cb1", string(data))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := from.Consumer(t.Context(), bus.CDR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := take(t, c, bodies)
+	var data firstWrite
+	data.then = func() {
+		for _, m := range taken[bodies-read:] {
+			if err := m.DoubleAck(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := from.PublishBody(t.Context(), body("cb1", "later")); err != nil {
+			t.Error(err)
+		}
+	}
+	state, err := from.Snapshot(t.Context(), bus.CDR, &data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state.Messages != bodies || state.Least != bodies-read || state.Last != bodies {
+		t.Errorf("%d to %d messages up to %d, want %d to %d up to %d", state.Least, state.Messages, state.Last, bodies-read, bodies, bodies)
+	}
+	if err := to.Restore(t.Context(), bus.CDR, state, bytes.NewReader(data.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	got := lying(t, to, bus.CDR)
+	for seq, m := range lying(t, from, bus.CDR) {
+		if seq <= state.Last && got[seq] != m {
+			t.Errorf("message %d, not acknowledged before the snapshot was ready, is not as it was", seq)
+		}
+	}
+	if len(got) == bodies {
+		t.Error("every message was in the snapshot: none was acknowledged while it was taken, and nothing is proven")
+	}
+	state.Least = uint64(len(got)) + 1
+	again := storagetest.Bus(t)
+	if err := again.Restore(t.Context(), bus.CDR, state, bytes.NewReader(data.Bytes())); err == nil {
+		t.Error("a snapshot that lacks messages it must hold was restored without an error")
+	}
 }
 
 // While paused nothing is handed out, however long it lasts, and publishing goes on; afterwards everything comes, and also when who paused went away.
