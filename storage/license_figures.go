@@ -68,7 +68,7 @@ func (q *Queries) LicenseFigures(ctx context.Context, ask LicenseQuestion) (Lice
 		}
 		sweeps = append(sweeps, owners.groups.sweeps...)
 	}
-	if err := q.licensePass(ctx, read, add, sweeps...); err != nil {
+	if err := q.licensePass(ctx, read, ask.From, add, sweeps...); err != nil {
 		return answer, err
 	}
 	if days != nil {
@@ -168,7 +168,7 @@ func (o *ownerSums) add(spans []licenseSpan) {
 			sum.latest, sum.licensed, sum.day = s.from, s.licensed(), s.day()
 		}
 		if s.day() > o.firstDay {
-			if s.part() == 0 {
+			if s.first() {
 				sum.meetings++
 			}
 		} else if _, known := o.early[s.meeting]; !known {

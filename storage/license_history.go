@@ -13,7 +13,7 @@ import (
 // LicenseLevels gives the use of shared licenses at every instant (Unix milliseconds) of a period at which an interval begins or ends, in order of time.
 func (q *Queries) LicenseLevels(ctx context.Context, p LicensePeriod, point func(at, sixths int64)) error {
 	sweep := licensing.NewSweep(p.From, p.To, func(at int64, use licensing.Use, _ int64) { point(at, use.SMPSixths) })
-	return q.licensePass(ctx, p, nil, sweep)
+	return q.licensePass(ctx, p, p.From, nil, sweep)
 }
 
 // LicenseCandidate is an owner without a PMP license.

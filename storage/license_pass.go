@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,31 +15,34 @@ import (
 // licenseSpan is a stored interval as far as it adds up. Times are Unix milliseconds.
 type licenseSpan struct {
 	from, until int64
-	// uses are SMP sixths, PMP, recordings and streams, a byte each from the lowest on.
-	uses uint32
-	// Of wide passes alone. What is of the meeting: the day on which it began, counted from 1970, from bit 32 on; the interval's position in it, from bit 2 on; and 0 or 1 where its owner
-	// has no license or one, 2 where that is not known.
-	of                     uint64
-	owner, tenant, meeting uuid.UUID
+	// bits are SMP sixths, PMP, recordings and streams, a byte each from the lowest on. Of passes with owners besides, from bit 32 on: 0 or 1 where the meeting's owner has no license or one, 2
+	// where that is not known; bit 34, whether it is the meeting's first interval; and from bit 48 on the day on which the meeting began, counted from 1970.
+	bits uint64
+	// Of passes with owners.
+	owner, tenant uuid.UUID
+	// Of passes with owners, and there of the first days alone.
+	meeting uuid.UUID
 }
 
-func (s *licenseSpan) sixths() uint8     { return uint8(s.uses) }
-func (s *licenseSpan) pmp() uint8        { return uint8(s.uses >> 8) }
-func (s *licenseSpan) recordings() uint8 { return uint8(s.uses >> 16) }
-func (s *licenseSpan) streams() uint8    { return uint8(s.uses >> 24) }
-func (s *licenseSpan) day() uint16       { return uint16(s.of >> 32) }
-func (s *licenseSpan) part() uint16      { return uint16(s.of >> 2) }
-func (s *licenseSpan) licensed() uint8   { return uint8(s.of & 3) }
+func (s *licenseSpan) sixths() uint8     { return uint8(s.bits) }
+func (s *licenseSpan) pmp() uint8        { return uint8(s.bits >> 8) }
+func (s *licenseSpan) recordings() uint8 { return uint8(s.bits >> 16) }
+func (s *licenseSpan) streams() uint8    { return uint8(s.bits >> 24) }
+func (s *licenseSpan) licensed() uint8   { return uint8(s.bits >> 32 & 3) }
+func (s *licenseSpan) first() bool       { return s.bits>>34&1 == 1 }
+func (s *licenseSpan) day() uint16       { return uint16(s.bits >> 48) }
 
-// The columns of a licenseSpan. Each costs a fortieth of a microsecond a row, so those that few want are left out.
+// The columns of a licenseSpan. Each costs a fortieth of a microsecond a row, so they are few, and those that are not wanted are left out.
 const (
-	narrowSpan = "toUnixTimestamp64Milli(from), toUnixTimestamp64Milli(until), toUInt32(smp_sixths + 256 * pmp + 65536 * recordings + 16777216 * streams)"
-	wideSpan   = narrowSpan + ", toUInt64(4294967296 * toUInt16(start_day) + 4 * part + ifNull(toUInt8(licensed), 2)), owner_id, tenant_id, call_correlator"
+	spanTimes = "toUnixTimestamp64Milli(from), toUnixTimestamp64Milli(until), "
+	spanUse   = "smp_sixths + bitShiftLeft(toUInt64(pmp), 8) + bitShiftLeft(toUInt64(recordings), 16) + bitShiftLeft(toUInt64(streams), 24)"
+	spanOwner = " + bitShiftLeft(toUInt64(ifNull(toUInt8(licensed), 2)), 32) + bitShiftLeft(toUInt64(part = 0), 34) + bitShiftLeft(toUInt64(toUInt16(start_day)), 48), owner_id, tenant_id"
 )
 
 // licensePass reads the intervals of a period once, one lot of days after the other. They are added to the first sweep; use,
-// where not nil, gets them with all columns, some at a time, in no order, and must not keep them. All sweeps are settled lot by lot, and finished.
-func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, use func([]licenseSpan), sweeps ...*licensing.Sweep) error {
+// where not nil, gets them with their owners, some at a time, in no order, and must not keep them; those of meetings that began on the day of early or before are told their meetings. All
+// sweeps are settled lot by lot, and finished.
+func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, early time.Time, use func([]licenseSpan), sweeps ...*licensing.Sweep) error {
 	lots, err := q.licenseLots(ctx, p)
 	if err != nil {
 		return err
@@ -51,7 +55,7 @@ func (q *Queries) licensePass(ctx context.Context, p LicensePeriod, use func([]l
 	g.Go(func() error {
 		defer close(read)
 		for _, lot := range lots {
-			if err := q.licenseSpans(ctx, p, lot, use != nil, read, used); err != nil {
+			if err := q.licenseSpans(ctx, p, lot, use != nil, !lot.first.After(early), read, used); err != nil {
 				return err
 			}
 		}
@@ -115,14 +119,22 @@ func (l licenseLot) settled() time.Time { return l.last.AddDate(0, 0, 1) }
 
 // licenseLots divides a period into lots of days. Meetings may have begun long before it: the first days are those of meetings that were not over.
 func (q *Queries) licenseLots(ctx context.Context, p LicensePeriod) ([]licenseLot, error) {
-	c := licenseOverlap(p)
-	days, err := selectRows[struct {
+	c := newConditions()
+	c.add("cms_cluster IN {clusters:Array(String)}", "clusters", stringArray(p.Clusters))
+	c.add("start_day <= toDate({to:DateTime64(3, 'UTC')})", "to", timeText(p.To))
+	c.params["from"] = timeText(p.From)
+	// What began after the period's first day is in it: counting that reads no times.
+	const from = "{from:DateTime64(3, 'UTC')}"
+	type dayRows struct {
 		Day  time.Time `ch:"start_day"`
 		Rows uint64    `ch:"rows"`
-	}](c.within(ctx), q, "SELECT start_day, count() AS rows FROM license_intervals_data "+c.where()+" GROUP BY start_day ORDER BY start_day")
+	}
+	days, err := selectRows[dayRows](c.within(ctx), q, "SELECT start_day, count() AS rows FROM license_intervals_data "+c.where()+" AND start_day > toDate("+from+") GROUP BY start_day"+
+		" UNION ALL SELECT start_day, count() AS rows FROM license_intervals_data "+c.where()+" AND start_day <= toDate("+from+") AND until > "+from+" GROUP BY start_day")
 	if err != nil {
 		return nil, fmt.Errorf("query the days of license use: %w", err)
 	}
+	slices.SortFunc(days, func(a, b dayRows) int { return a.Day.Compare(b.Day) })
 	var lots []licenseLot
 	for _, d := range days {
 		if n := len(lots); n > 0 && lots[n-1].rows+d.Rows <= q.lotRows {
@@ -144,14 +156,17 @@ func licenseOverlap(p LicensePeriod) *conditions {
 	return c
 }
 
-// licenseSpans reads a lot.
-func (q *Queries) licenseSpans(ctx context.Context, p LicensePeriod, lot licenseLot, wide bool, read chan<- spanBlock, used <-chan []licenseSpan) error {
+// licenseSpans reads a lot, with owners and their meetings where these are wanted.
+func (q *Queries) licenseSpans(ctx context.Context, p LicensePeriod, lot licenseLot, owners, meetings bool, read chan<- spanBlock, used <-chan []licenseSpan) error {
 	c := licenseOverlap(p)
 	c.add("start_day >= {first:Date} AND start_day <= {last:Date}", "first", lot.first.Format(time.DateOnly), "last", lot.last.Format(time.DateOnly))
 	var s licenseSpan
-	columns, into := narrowSpan, []any{&s.from, &s.until, &s.uses}
-	if wide {
-		columns, into = wideSpan, append(into, &s.of, &s.owner, &s.tenant, &s.meeting)
+	columns, into := spanTimes+spanUse, []any{&s.from, &s.until, &s.bits}
+	if owners {
+		columns, into = columns+spanOwner, append(into, &s.owner, &s.tenant)
+		if meetings {
+			columns, into = columns+", call_correlator", append(into, &s.meeting)
+		}
 	}
 	rows, err := q.conn.Query(c.within(ctx), "SELECT "+columns+" FROM license_intervals_data FINAL "+c.where())
 	if err != nil {
