@@ -168,7 +168,8 @@ func (b *Bus) restore(ctx context.Context, js jetstream.JetStream, nc *nats.Conn
 	if err != nil {
 		return err
 	}
-	if got := s.CachedInfo().State; got.Msgs < state.Least || got.Msgs > state.Messages || got.LastSeq != state.Last {
+	// Older servers copy their files as they are, so messages may be in the snapshot that were published while it was taken.
+	if got := s.CachedInfo().State; got.LastSeq < state.Last || got.Msgs < state.Least || got.Msgs > state.Messages+got.LastSeq-state.Last {
 		return fmt.Errorf("%d messages up to sequence %d arrived, the snapshot has %d to %d up to %d", got.Msgs, got.LastSeq, state.Least, state.Messages, state.Last)
 	}
 	return nil
