@@ -92,13 +92,21 @@ func TestLicenseLots(t *testing.T) {
 	if peak := licensing.PeaksWithin(licensing.Levels(alone[3]), licensing.Span{From: from, To: to}).SMP; whole.Groups[1].SMPPeakSixths != peak.Value || !whole.Groups[1].SMPAt.Equal(peak.At) || math.Abs(whole.Groups[1].SMPHours-took) > 1e-6 {
 		t.Errorf("sales: %+v, want a peak of %+v and %v hours", whole.Groups[1], peak, took)
 	}
-	for _, rows := range []uint64{1, 150, 700} {
-		parts, err := storage.NewQueries(conn).WithLots(rows).LicenseFigures(t.Context(), ask)
+	midnight := ask
+	midnight.From, midnight.DaysFrom, midnight.StepsFrom = begin.AddDate(0, 0, 2), begin.AddDate(0, 0, 2), begin.AddDate(0, 0, 2)
+	for _, ask := range []storage.LicenseQuestion{ask, midnight} {
+		whole, err := storage.NewQueries(conn).LicenseFigures(t.Context(), ask)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(whole, parts); diff != "" {
-			t.Errorf("lots of %d rows: %s", rows, diff)
+		for _, rows := range []uint64{1, 150, 700} {
+			parts, err := storage.NewQueries(conn).WithLots(rows).LicenseFigures(t.Context(), ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(whole, parts); diff != "" {
+				t.Errorf("from %s, lots of %d rows: %s", ask.From, rows, diff)
+			}
 		}
 	}
 }
