@@ -300,3 +300,30 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// TestNumbersAtTheEdge: a counter that falls would end the program, so the numbers a bridge gives its messages must not make one fall.
+func TestNumbersAtTheEdge(t *testing.T) {
+	f := open(t, DefaultConfig())
+	var before int64
+	for _, id := range []int64{1<<63 - 1, 1, -1 << 63, 1<<63 - 1, 0, 7, 1<<63 - 1} {
+		frame, err := ParseFrame(fmt.Appendf(nil, `{"type":"message","message":{"messageId":%d,"type":"other"}}`, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id == 7 {
+			f.m.Lost(f.now, "test")
+			f.m.Open(f.now)
+		}
+		if err := f.m.Receive(f.now, frame); err != nil {
+			t.Fatal(err)
+		}
+		holes := f.m.Stats().Holes
+		if holes < before || holes > 1<<40 {
+			t.Fatalf("message %d: %d holes after %d", id, holes, before)
+		}
+		before = holes
+	}
+	if before == 0 {
+		t.Error("no holes counted")
+	}
+}
