@@ -152,10 +152,12 @@ func (m *Machine) TakeRequest(now time.Time) []byte {
 	return encodeRequest(m.request, set)
 }
 
-// wanted gives subscriptions to calls as far as the ceiling allows and returns the set: the list of calls, rosters, infos. Calls that came first keep theirs.
+// wanted gives subscriptions to calls as far as the ceiling allows and returns the set: the list of calls, rosters, infos. Calls that have a roster keep it, then
+// calls that came first get theirs: one that was learnt earlier may be confirmed later.
 func (m *Machine) wanted(now time.Time) []request {
 	calls := byNumber(m.calls)
 	calls = slices.DeleteFunc(calls, func(r *roster) bool { return !r.confirmed || !r.ending.IsZero() })
+	slices.SortStableFunc(calls, func(a, b *roster) int { return withoutRoster(a) - withoutRoster(b) })
 	var list, rosters, infos []request
 	for _, sub := range m.subs {
 		if sub.Type == typeCalls {
@@ -189,6 +191,13 @@ func (m *Machine) wanted(now time.Time) []request {
 	slices.SortFunc(rosters, byIndex)
 	slices.SortFunc(infos, byIndex)
 	return slices.Concat(list, rosters, infos)
+}
+
+func withoutRoster(r *roster) int {
+	if r.rosterSub == 0 {
+		return 1
+	}
+	return 0
 }
 
 func (m *Machine) acknowledged(now time.Time, f Frame) error {

@@ -327,3 +327,37 @@ func TestNumbersAtTheEdge(t *testing.T) {
 		t.Error("no holes counted")
 	}
 }
+
+// TestCeilingAndSnapshotInPieces: calls that have a roster keep it when calls that were learnt before them are confirmed later; nobody loses one without being read over REST.
+func TestCeilingAndSnapshotInPieces(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Ceiling = 3 // the list and two rosters
+	f := open(t, cfg)
+	add := func(calls ...string) {
+		for _, call := range calls {
+			f.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": %q, "updateType": "add" } ]`, call)
+		}
+		f.turn(time.Second)
+	}
+	add("a", "b", "c", "d")
+	f.m.Lost(f.now, "test")
+	f.m.Open(f.now)
+	f.next = 0
+	f.turn(0)
+	// The snapshot comes in two pieces, the calls known last first; a request goes out between them.
+	add("c", "d")
+	add("a", "b")
+	stated := map[int]bool{}
+	for _, index := range f.m.stated {
+		stated[index] = true
+	}
+	if len(stated) != 3 {
+		t.Fatalf("the set stated has %d entries, want 3", len(stated))
+	}
+	_, missing := f.m.NeedsREST()
+	for id, r := range f.m.calls {
+		if !stated[r.rosterSub] && !slices.Contains(missing, id) {
+			t.Errorf("call %s: its roster (index %d) is not in the set stated, and it is not read over REST", id, r.rosterSub)
+		}
+	}
+}
