@@ -129,7 +129,7 @@ func decodeText(tag, text string, field reflect.Value) []string {
 	case *int64:
 		value, err = pointer(integer(text))
 	case *float64:
-		value, err = pointer(strconv.ParseFloat(text, 64))
+		value, err = pointer(decimal(text))
 	case *collector.Thousandths:
 		value, err = pointer(thousandths(text))
 	case *bool:
@@ -155,11 +155,20 @@ func integer(text string) (int64, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f != f || f > 1e15 || f < -1e15 {
+	f, err := decimal(text)
+	if err != nil || f > 1e15 || f < -1e15 {
 		return 0, fmt.Errorf("%.40q is no number", text)
 	}
 	return int64(f), nil
+}
+
+// decimal takes no infinity, nothing that is not a number, and none of Go's own ways of writing one: JSON, in which rows travel, has no word for the former.
+func decimal(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "+-.0123456789eE") != "" {
+		return 0, fmt.Errorf("%.40q is no number", text)
+	}
+	return f, nil
 }
 
 func boolean(text string) (bool, error) {

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // element is one element of an answer. The dialect (cms-api.md §2.2) varies in white space, declaration and empty forms; in this tree it does not.
@@ -15,6 +18,8 @@ type element struct {
 	attrs    map[string]string
 	text     string
 	children []*element
+	// gathered is the text so far, while the element is open.
+	gathered []byte
 }
 
 const (
@@ -29,7 +34,7 @@ var secretNames = map[string]bool{
 
 // parse reads one whole document. Half a document, two roots or text beside the root are errors; a missing declaration is none.
 func parse(body []byte) (*element, error) {
-	d := xml.NewDecoder(bytes.NewReader(body))
+	d := xml.NewDecoder(bytes.NewReader(legal(body)))
 	d.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
 		// Real servers name no encoding and send UTF-8.
 		if strings.EqualFold(label, "utf-8") || strings.EqualFold(label, "us-ascii") {
@@ -84,13 +89,14 @@ func parse(body []byte) (*element, error) {
 				continue
 			}
 			e := open[len(open)-1]
-			e.text = strings.TrimSpace(e.text)
+			e.text, e.gathered = strings.TrimSpace(string(e.gathered)), nil
 			open = open[:len(open)-1]
 		case xml.CharData:
 			switch {
 			case skip > 0:
 			case len(open) > 0:
-				open[len(open)-1].text += string(t)
+				e := open[len(open)-1]
+				e.gathered = append(e.gathered, t...)
 			case len(bytes.TrimSpace(t)) > 0 && !bytes.Equal(t, []byte("\uFEFF")):
 				return nil, errors.New("text outside the root element")
 			}
@@ -100,6 +106,37 @@ func parse(body []byte) (*element, error) {
 		return nil, errors.New("no root element")
 	}
 	return root, nil
+}
+
+// reference is a character named by its number.
+var reference = regexp.MustCompile(`&#(x[0-9A-Fa-f]{1,8}|[0-9]{1,10});`)
+
+// legal replaces what an XML parser refuses in text: bytes that are no UTF-8, and characters that XML forbids. A name that somebody typed into a telephone must not
+// cost the whole list that it stands in.
+func legal(body []byte) []byte {
+	body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	if bytes.IndexFunc(body, forbidden) >= 0 {
+		body = bytes.Map(func(r rune) rune {
+			if forbidden(r) {
+				return utf8.RuneError
+			}
+			return r
+		}, body)
+	}
+	return reference.ReplaceAllFunc(body, func(named []byte) []byte {
+		digits, base := string(named[2:len(named)-1]), 10
+		if hex, ok := strings.CutPrefix(digits, "x"); ok {
+			digits, base = hex, 16
+		}
+		if n, err := strconv.ParseInt(digits, base, 32); err != nil || !utf8.ValidRune(rune(n)) || forbidden(rune(n)) {
+			return []byte("\uFFFD")
+		}
+		return named
+	})
+}
+
+func forbidden(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 }
 
 // child returns the first child of that name, or nil.
