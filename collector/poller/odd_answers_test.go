@@ -2,9 +2,11 @@ package poller
 
 import (
 	"encoding/json"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
 )
@@ -62,5 +64,17 @@ func TestTextInPiecesIsGatheredOnce(t *testing.T) {
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 		t.Errorf("%d MB allocated for %d KB", used>>20, len(body)>>10)
+	}
+}
+
+// TestAlarmsOfAnyAge: one alarm whose age is out of this world must not take the time of another, nor have begun in the future.
+func TestAlarmsOfAnyAge(t *testing.T) {
+	now := time.Date(2031, 4, 2, 9, 17, 0, 0, time.UTC)
+	for seconds, want := range map[int64]time.Time{
+		0: now, 75: now.Add(-75 * time.Second), -10: now, math.MinInt64: now, 9_300_000_000: time.Unix(0, 0).UTC(), math.MaxInt64: time.Unix(0, 0).UTC(),
+	} {
+		if got := raised(now, seconds); !got.Equal(want) {
+			t.Errorf("an alarm of %d s was raised at %s, want %s", seconds, got, want)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package poller
 
 import (
 	"context"
-	"math"
 	"net/url"
 	"time"
 
@@ -132,7 +131,7 @@ func (u *usage) behind(host string) bool {
 
 // timed reports whether a snapshot has a time, and one that storage can hold.
 func timed(e collector.LicenseUsage) bool {
-	return e.Time != nil && e.Time.Unix() >= 0 && e.Time.Unix() <= math.MaxUint32
+	return e.Time != nil && storage.Holdable(*e.Time).Unix() == e.Time.Unix()
 }
 
 // store publishes entries; false means that the bus did not take them and they must be read again.
