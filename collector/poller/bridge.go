@@ -59,6 +59,9 @@ func raised(now time.Time, seconds int64) time.Time {
 func details(others map[string]string) string {
 	names := make([]string, 0, len(others))
 	for name, value := range others {
+		if strings.Contains(value, "://") { // of a CDR receiver, say, whose address holds its token
+			value = withoutSecrets(value)
+		}
 		if len(value) > 256 {
 			value = value[:256]
 		}

@@ -78,3 +78,20 @@ func TestAlarmsOfAnyAge(t *testing.T) {
 		}
 	}
 }
+
+// TestAlarmsTellNoSecrets: children of an alarm that nobody knows are kept as text, but not the token in an address, nor what is called one.
+func TestAlarmsTellNoSecrets(t *testing.T) {
+	var a collector.Alarm
+	decode(mustParse(t, `<alarm id="1"><type>cdrConnectionFailure</type><uri>https://me:S3CR3T@rx.example.org:8801/cdr/S3CR3T</uri>
+		<cdrReceiverToken>S3CR3T</cdrReceiverToken><turnPassword>S3CR3T</turnPassword><streamKey>S3CR3T</streamKey><url>%zz://S3CR3T/</url>
+		<text>cannot reach https://rx.example.org/cdr/S3CR3T</text><webBridge>c2w://wb1.example.org:9999</webBridge><count>3</count></alarm>`), &a)
+	got := details(a.Others)
+	if strings.Contains(got, "S3CR3T") {
+		t.Errorf("a secret is told: %s", got)
+	}
+	for _, want := range []string{"uri=https://rx.example.org:8801", "webBridge=c2w://wb1.example.org:9999", "count=3"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is missing in %s", want, got)
+		}
+	}
+}
