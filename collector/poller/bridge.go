@@ -110,15 +110,21 @@ func (w *worker) pollLegs(ctx context.Context, row *storage.BridgeSample) {
 
 // askOne reads a detail. An object that ended between list and detail is no error.
 func (w *worker) askOne(ctx context.Context, object, path string, dst any) bool {
-	gone := false
-	return w.ask(ctx, object, func() error {
+	ok, _ := w.askMember(ctx, object, path, dst)
+	return ok
+}
+
+// askMember is askOne and tells whether the object is gone.
+func (w *worker) askMember(ctx context.Context, object, path string, dst any) (ok, gone bool) {
+	answered := w.ask(ctx, object, func() error {
 		err := w.client.one(ctx, path, dst)
 		if ReasonOf(err) == ReasonNotFound {
 			gone = true
 			return nil
 		}
 		return err
-	}) && !gone
+	})
+	return answered && !gone, gone
 }
 
 func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.LegSample {
@@ -218,7 +224,11 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	}
 	for _, id := range stale {
 		var c collector.Call
-		if !w.askOne(ctx, "call", "/calls/"+url.PathEscape(id), &c) {
+		ok, gone := w.askMember(ctx, "call", "/calls/"+url.PathEscape(id), &c)
+		if gone {
+			delete(current, id) // it ended since it was listed, and what is left is the whole again
+		}
+		if !ok {
 			continue
 		}
 		c.ID = &id

@@ -2,13 +2,16 @@ package poller
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/storage"
 )
 
 // TestOddTextCostsItselfAlone: a name in another encoding, or with what XML forbids, must not cost the list that it stands in.
@@ -93,5 +96,47 @@ func TestAlarmsTellNoSecrets(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing in %s", want, got)
 		}
+	}
+}
+
+// lone returns the worker of one bridge that is answered by a handler, and what it publishes.
+func lone(t *testing.T, h http.HandlerFunc) (*worker, *collector.Live, *shelf) {
+	t.Helper()
+	client := fake(t, h)
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{client.bridge}}}}, nil)
+	out := &shelf{rows: make(map[string][]any)}
+	p, err := New(DefaultConfig(), Deps{Live: live, Publisher: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := p.newRun(live.Inventory().Clusters[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := run.workers[0]
+	w.client = client
+	return w, live, out
+}
+
+// TestCallThatEndsBetweenListAndDetail: on a busy bridge there is nearly always one, and it must not cost the figures of the others.
+func TestCallThatEndsBetweenListAndDetail(t *testing.T) {
+	w, live, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/calls":
+			fmt.Fprint(rw, `<calls total="2"><call id="a"><callCorrelator>x</callCorrelator></call><call id="b"><callCorrelator>y</callCorrelator></call></calls>`)
+		case "/api/v1/calls/a":
+			fmt.Fprint(rw, `<call id="a"><callType>coSpace</callType><numParticipantsLocal>3</numParticipantsLocal></call>`)
+		default:
+			rw.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(rw, `<failureDetails><callDoesNotExist /></failureDetails>`)
+		}
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	w.pollCalls(t.Context(), &row)
+	if row.ParticipantsLocal == nil || *row.ParticipantsLocal != 3 || row.Conferences == nil || *row.Conferences != 1 {
+		t.Errorf("%v participants in %v calls, want 3 in 1", deref(row.ParticipantsLocal), deref(row.Conferences))
+	}
+	if calls := live.Snapshot().Bridges[0].Calls.Value; calls.ByType["coSpace"] != 1 || calls.Total != 1 || len(calls.Correlators) != 1 {
+		t.Errorf("live: %+v, want the one call", calls)
 	}
 }
