@@ -373,7 +373,7 @@ func (w *worker) pollDatabase(ctx context.Context, row *storage.BridgeSample) {
 	for _, n := range d.Nodes {
 		r := storage.DeviceSample{
 			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, Kind: "database_node", Device: deref(n.Hostname),
-			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Error),
+			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Trouble()),
 		}
 		if n.SyncBehind != nil && *n.SyncBehind >= 0 {
 			r.BehindBytes = n.SyncBehind
