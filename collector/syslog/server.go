@@ -100,6 +100,9 @@ type Server struct {
 	// books by cluster and bridge.
 	books map[source]*faults.Book
 
+	mu      sync.Mutex
+	stamped map[source]time.Time // the last row of figures
+
 	lines, refused, cut, dropped prometheus.Counter
 }
 
@@ -118,7 +121,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), books: make(map[source]*faults.Book),
+		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), books: make(map[source]*faults.Book), stamped: make(map[source]time.Time),
 		lines:   counter("bridgewatch_syslog_lines_total", "Syslog lines received from allowed senders."),
 		refused: counter("bridgewatch_syslog_connections_refused_total", "Syslog connections refused: sender not allowed, or too many."),
 		cut:     counter("bridgewatch_syslog_lines_cut_total", "Syslog lines longer than the limit, of which only the beginning is kept."),
@@ -407,6 +410,19 @@ const (
 	statsValid   = 11 * time.Minute
 )
 
+// stamp is the time of a row of figures: a bridge logs several at the same moment, and rows of one bridge and millisecond would replace each other.
+func (s *Server) stamp(from source, now time.Time) time.Time {
+	const tick = time.Millisecond
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, last := now.Truncate(tick), s.stamped[from]
+	if !at.After(last) && last.Sub(at) < time.Second { // further back our clock has been set
+		at = last.Add(tick)
+	}
+	s.stamped[from] = at
+	return at
+}
+
 func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, message string) {
 	book := s.books[from]
 	alarm := func(kind, subject string) {
@@ -417,7 +433,10 @@ func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, 
 		}
 	}
 	valid := func(d time.Duration) time.Time { return time.Now().Add(d) }
-	stats := storage.SyslogStats{Time: now, CMSCluster: from.cluster, CallBridge: from.bridge}
+	stats := storage.SyslogStats{CMSCluster: from.cluster, CallBridge: from.bridge}
+	if f.Kind == MediaModules || f.Kind == Stats {
+		stats.Time = s.stamp(from, now)
+	}
 	switch f.Kind {
 	case MediaModules:
 		s.deps.Live.Update(from.cluster, from.bridge, func(b *collector.BridgeState) {

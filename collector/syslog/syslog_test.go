@@ -3,6 +3,7 @@ package syslog
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -140,9 +141,12 @@ func TestFrames(t *testing.T) {
 }
 
 type shelf struct {
-	mu   sync.Mutex
-	rows map[string]int
-	all  []storage.Alarm
+	mu    sync.Mutex
+	rows  map[string]int
+	all   []storage.Alarm
+	stats []storage.SyslogStats
+	// closed is how often lines are still refused.
+	closed int
 }
 
 func (s *shelf) PublishRows(_ context.Context, _, table string, rows any) error {
@@ -150,13 +154,47 @@ func (s *shelf) PublishRows(_ context.Context, _, table string, rows any) error 
 	defer s.mu.Unlock()
 	switch r := rows.(type) {
 	case []storage.SyslogLine:
+		if s.closed > 0 {
+			s.closed--
+			return errors.New("closed")
+		}
 		s.rows[table] += len(r)
+	case []storage.SyslogStats:
+		s.stats = append(s.stats, r...)
 	case []storage.Alarm:
 		s.all = append(s.all, r...)
 	default:
 		s.rows[table]++
 	}
 	return nil
+}
+
+// TestFiguresOfOneMillisecond: a bridge logs its media modules and its statistics at the same moment; rows of one time would replace each other.
+func TestFiguresOfOneMillisecond(t *testing.T) {
+	now := time.Date(2031, 4, 2, 9, 17, 0, 0, time.UTC)
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1", URL: "https://cb1"}, {Name: "cb2", URL: "https://cb2"}}}}}, nil)
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	out := &shelf{rows: make(map[string]int)}
+	s, err := New(cfg, Deps{Live: live, Publisher: out, Clock: func() time.Time { return now.Add(time.Duration(len(out.stats)) * 100 * time.Microsecond) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bridge := range []string{"cb1", "cb2"} {
+		for _, message := range []string{`media module status 1 (1/1) 1/1 (full media capacity)`, `STATS: {"callLegs":"3/4"}`, `STATS: {"callLegs":"5/6"}`} {
+			s.take(t.Context(), "2031-04-02T09:17:00Z user.info "+bridge+" app: "+message, []source{{"emea", bridge}}, "127.0.0.1")
+		}
+	}
+	keys := make(map[string]bool)
+	for _, r := range out.stats {
+		keys[r.CallBridge+r.Time.Truncate(time.Millisecond).String()] = true
+		if r.Time.Sub(now) > 10*time.Millisecond {
+			t.Errorf("a figure of %s, long after it was read", r.Time)
+		}
+	}
+	if len(out.stats) != 6 || len(keys) != 6 {
+		t.Errorf("%d figures under %d keys, want 6 under 6", len(out.stats), len(keys))
+	}
 }
 
 func TestServerKeepsLinesAndMakesFacts(t *testing.T) {
