@@ -147,10 +147,19 @@ func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.L
 		rows = append(rows, r)
 	}
 	video := func(direction string, streams []collector.MediaStream) {
+		times := make(map[string]int)
 		for _, s := range streams {
 			name := direction + "_video"
 			if deref(s.Role) == "presentation" {
 				name = direction + "_presentation"
+			}
+			// An end point with several screens has several; rows of one name would replace each other.
+			const most = 8
+			if times[name]++; times[name] > most {
+				continue
+			}
+			if n := times[name]; n > 1 {
+				name += "_" + strconv.Itoa(n)
 			}
 			add(name, &s)
 		}
@@ -357,6 +366,9 @@ func (w *worker) pollPersonal(ctx context.Context, row *storage.BridgeSample) {
 		rows[i] = storage.PersonalLicenseSample{
 			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, UserID: parseID(l.UserID),
 			CallsActive: l.CallsActive, WeightedCallsActive: whole(l.WeightedCallsActive),
+		}
+		if rows[i].UserID == uuid.Nil { // only the counters are documented (cms-api.md §5.6), and rows of one user would replace each other
+			rows[i].UserID = uuid.NewSHA1(idSpace, []byte("user "+strconv.Itoa(i)))
 		}
 	}
 	if !w.poller.publish(ctx, w.log, w.bridge.Name, "activePersonalLicenses", storage.TablePersonalLicenseSamples, rows) {

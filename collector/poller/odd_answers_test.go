@@ -3,12 +3,15 @@ package poller
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/storage"
@@ -138,5 +141,34 @@ func TestCallThatEndsBetweenListAndDetail(t *testing.T) {
 	}
 	if calls := live.Snapshot().Bridges[0].Calls.Value; calls.ByType["coSpace"] != 1 || calls.Total != 1 || len(calls.Correlators) != 1 {
 		t.Errorf("live: %+v, want the one call", calls)
+	}
+}
+
+// TestRowsThatAreToldApart: what the store takes for the same row it keeps once, so several main videos of a leg and several users without an id must not look the same.
+func TestRowsThatAreToldApart(t *testing.T) {
+	w, _, out := lone(t, func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(rw, `<activePersonalLicenses total="3"><user><callsActive>1</callsActive></user><user><callsActive>2</callsActive></user><user id="43df0000-0000-4000-8000-000000000001"><callsActive>1</callsActive></user></activePersonalLicenses>`)
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	w.pollPersonal(t.Context(), &row)
+	users := make(map[uuid.UUID]int64)
+	for _, l := range rowsOf[storage.PersonalLicenseSample](out, storage.TablePersonalLicenseSamples) {
+		users[l.UserID] += deref(l.CallsActive)
+	}
+	if len(users) != 3 {
+		t.Errorf("licenses of %v, want three apart", users)
+	}
+
+	var leg collector.CallLeg
+	decode(mustParse(t, `<callLeg id="1"><status><rxVideo role="main"><width>1</width></rxVideo><rxVideo role="main"><width>2</width></rxVideo><rxVideo role="presentation"/>
+		<rxVideo><width>3</width></rxVideo><txVideo role="main"/></status></callLeg>`), &leg)
+	streams := make(map[string]int64)
+	rows := legRows(w, row.Time, leg, leg)
+	for _, r := range rows {
+		streams[r.Stream] = deref(r.Width)
+	}
+	want := map[string]int64{"rx_video": 1, "rx_video_2": 2, "rx_video_3": 3, "rx_presentation": 0, "tx_video": 0}
+	if !maps.Equal(streams, want) || len(rows) != len(want) {
+		t.Errorf("%d rows of streams %v, want %v", len(rows), streams, want)
 	}
 }
