@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -170,5 +171,23 @@ func TestRowsThatAreToldApart(t *testing.T) {
 	want := map[string]int64{"rx_video": 1, "rx_video_2": 2, "rx_video_3": 3, "rx_presentation": 0, "tx_video": 0}
 	if !maps.Equal(streams, want) || len(rows) != len(want) {
 		t.Errorf("%d rows of streams %v, want %v", len(rows), streams, want)
+	}
+}
+
+// TestListWithoutEnd: a server that always has another page must not fill our memory.
+func TestListWithoutEnd(t *testing.T) {
+	c := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(rw, `<calls total="1000000000">`)
+		for i := range 10_000 {
+			fmt.Fprintf(rw, `<call id="%s-%d"/>`, r.URL.Query().Get("offset"), i)
+		}
+		fmt.Fprint(rw, `</calls>`)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	items := 0
+	_, err := c.list(ctx, "/calls", "call", nil, func(*element) bool { items++; return true })
+	if ReasonOf(err) != ReasonTooLarge || items > 300_000 {
+		t.Errorf("%d items, then %v; want it given up as too large", items, err)
 	}
 }
