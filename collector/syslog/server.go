@@ -172,7 +172,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var connections sync.WaitGroup
 	s.recall(ctx, &connections)
 	published := make(chan struct{})
-	go func() { defer close(published); s.publish(context.WithoutCancel(ctx)) }()
+	go func() { defer close(published); s.publish(ctx) }()
 	slots := make(chan struct{}, s.cfg.MaxConnections)
 	for {
 		conn, err := listener.Accept()
@@ -366,31 +366,48 @@ func (s *Server) take(ctx context.Context, raw string, candidates []source, remo
 	}
 }
 
-// publish sends rows in batches until the queue is closed and empty.
+// publish sends rows in batches until the queue is closed and empty. A batch that the bus does not take is sent again, and nothing is taken from the queue meanwhile:
+// when that is full the senders wait. What is refused for good, or once ctx has ended, is dropped and counted.
 func (s *Server) publish(ctx context.Context) {
 	const most = 500
+	publishing := context.WithoutCancel(ctx)
 	var batch []storage.SyslogLine
+	refused := false
 	flush := func() {
 		if len(batch) == 0 {
 			return
 		}
-		if err := s.deps.Publisher.PublishRows(ctx, bus.Subject("syslog", cmp.Or(batch[0].CallBridge, "unknown")), storage.TableSyslog, batch); err != nil {
+		err := s.deps.Publisher.PublishRows(publishing, bus.Subject("syslog", cmp.Or(batch[0].CallBridge, "unknown")), storage.TableSyslog, batch)
+		passes := errors.Is(err, bus.ErrUnavailable) || errors.Is(err, bus.ErrFull)
+		switch {
+		case passes && ctx.Err() == nil:
+			if !refused {
+				s.deps.Logger.Warn("syslog lines not published; they wait", "lines", len(batch), "error", err)
+			}
+			refused = true
+			return
+		case err != nil:
 			s.dropped.Add(float64(len(batch)))
 			s.deps.Logger.Warn("syslog lines not published", "lines", len(batch), "error", err)
 		}
-		batch = nil
+		batch, refused = nil, false
 	}
 	tick := time.NewTicker(s.cfg.Flush)
 	defer tick.Stop()
+	ended := ctx.Done()
 	for {
+		queue := s.rows
+		if refused {
+			queue = nil
+		}
 		select {
-		case row, open := <-s.rows:
+		case row, open := <-queue:
 			if !open {
 				flush()
 				return
 			}
 			if len(batch) > 0 && batch[0].CallBridge != row.CallBridge {
-				flush()
+				flush() // if it is refused, the row goes along with it
 			}
 			if batch = append(batch, row); len(batch) >= most {
 				flush()
@@ -398,8 +415,11 @@ func (s *Server) publish(ctx context.Context) {
 		case <-tick.C:
 			flush()
 			for _, book := range s.books {
-				book.Quiet(ctx, s.deps.Clock().UTC(), s.cfg.Quiet, collector.ICEFailure, collector.WebBridgeLinkFailure, collector.DatabaseTrouble)
+				book.Quiet(publishing, s.deps.Clock().UTC(), s.cfg.Quiet, collector.ICEFailure, collector.WebBridgeLinkFailure, collector.DatabaseTrouble)
 			}
+		case <-ended:
+			ended = nil
+			flush()
 		}
 	}
 }

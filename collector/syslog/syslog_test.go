@@ -3,8 +3,8 @@ package syslog
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
 
 var now = time.Date(2031, 1, 1, 0, 10, 0, 0, time.UTC)
@@ -156,7 +157,7 @@ func (s *shelf) PublishRows(_ context.Context, _, table string, rows any) error 
 	case []storage.SyslogLine:
 		if s.closed > 0 {
 			s.closed--
-			return errors.New("closed")
+			return fmt.Errorf("closed: %w", bus.ErrUnavailable)
 		}
 		s.rows[table] += len(r)
 	case []storage.SyslogStats:
@@ -244,6 +245,62 @@ func TestServerKeepsLinesAndMakesFacts(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClosedBusLosesNoLine: lines wait for a bus that takes none for a while, and in the end TCP holds them; a server that ends meanwhile ends.
+func TestClosedBusLosesNoLine(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1", URL: "https://cb1"}, {Name: "cb2", URL: "https://cb2"}}}}}, nil)
+	const lines = 12_000 // more than the queue and a batch hold
+	for name, c := range map[string]struct{ refusals, want int }{"opens again": {5, lines}, "stays closed": {math.MaxInt, 0}} {
+		t.Run(name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Listen, cfg.Flush = "127.0.0.1:0", 10*time.Millisecond
+			out := &shelf{rows: make(map[string]int), closed: c.refusals}
+			s, err := New(cfg, Deps{Live: live, Publisher: out})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- s.Run(ctx) }()
+			<-s.Ready()
+			conn, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wrote sync.WaitGroup
+			wrote.Go(func() {
+				defer conn.Close()
+				for i := range lines {
+					fmt.Fprintf(conn, "Jan  1 00:00:00 user.info cb%d host:server:  INFO : line %d\n", i/100%2+1, i)
+				}
+			})
+			kept := func() int {
+				out.mu.Lock()
+				defer out.mu.Unlock()
+				return out.rows[storage.TableSyslog]
+			}
+			if c.want > 0 {
+				eventually(t, "all lines are kept", func() bool { return kept() >= c.want })
+			} else {
+				eventually(t, "lines are refused", func() bool { out.mu.Lock(); defer out.mu.Unlock(); return out.closed < c.refusals })
+			}
+			cancel()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("the server does not end")
+			}
+			wrote.Wait()
+			if got := kept(); got != c.want {
+				t.Errorf("%d lines are kept, want %d", got, c.want)
+			}
+		})
 	}
 }
 
