@@ -186,6 +186,7 @@ func Probe(ctx context.Context, endpoint string, timeout time.Duration, roots *x
 		// Verification happens below, where it cannot hide the dates.
 		InsecureSkipVerify: true,
 		MinVersion:         tls.VersionTLS10,
+		CipherSuites:       allSuites(), // nothing secret is sent
 		VerifyConnection:   func(s tls.ConnectionState) error { shown = s.PeerCertificates; return nil },
 	}
 	if net.ParseIP(host) == nil {
@@ -203,6 +204,15 @@ func Probe(ctx context.Context, endpoint string, timeout time.Duration, roots *x
 	}
 	describe(&row, host, shown, roots, now)
 	return row
+}
+
+// allSuites are all cipher suites, those that are refused elsewhere too: an old server shows its certificate only to who speaks what it does.
+func allSuites() []uint16 {
+	var ids []uint16
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		ids = append(ids, suite.ID)
+	}
+	return ids
 }
 
 func reason(err error) string {
