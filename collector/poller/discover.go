@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -120,10 +121,10 @@ func advice(err error) string {
 	return hint + " (" + err.Error() + ")"
 }
 
-// atLeast compares the first two numbers of a version, which is free text.
+// atLeast compares the first two numbers in a version, which is free text.
 func atLeast(version string, wantMajor, wantMinor int) bool {
 	var ma, mi int
-	if n, _ := fmt.Sscanf(version, "%d.%d", &ma, &mi); n == 0 {
+	if n, _ := fmt.Sscanf(version[max(strings.IndexAny(version, "0123456789"), 0):], "%d.%d", &ma, &mi); n == 0 {
 		return false
 	}
 	return ma > wantMajor || ma == wantMajor && mi >= wantMinor

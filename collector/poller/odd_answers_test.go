@@ -191,3 +191,20 @@ func TestListWithoutEnd(t *testing.T) {
 		t.Errorf("%d items, then %v; want it given up as too large", items, err)
 	}
 }
+
+// TestVersionsAreFreeText: a release that is not understood would be taken for one before 3.0, whose license file is judged.
+func TestVersionsAreFreeText(t *testing.T) {
+	for _, c := range []struct {
+		version      string
+		major, minor int
+		want         bool
+	}{
+		{"3.8.1", 3, 0, true}, {"3.8.1", 3, 8, true}, {"3.8.1", 3, 9, false}, {"2.0(RC)", 2, 0, true}, {"2.0(RC)", 2, 4, false}, {"2.10.1", 2, 9, true},
+		{"Meeting Server 3.8", 3, 0, true}, {"v3.0-beta", 3, 0, true}, {"3", 3, 0, true}, {"3", 3, 1, false}, {" 3.1", 3, 0, true},
+		{"", 2, 0, false}, {"unknown", 2, 0, false}, {"99999999999999999999.1", 3, 0, false},
+	} {
+		if got := atLeast(c.version, c.major, c.minor); got != c.want {
+			t.Errorf("%q is at least %d.%d: %t, want %t", c.version, c.major, c.minor, got, c.want)
+		}
+	}
+}
