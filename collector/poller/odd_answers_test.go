@@ -8,7 +8,9 @@ import (
 	"math"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,6 +207,40 @@ func TestVersionsAreFreeText(t *testing.T) {
 	} {
 		if got := atLeast(c.version, c.major, c.minor); got != c.want {
 			t.Errorf("%q is at least %d.%d: %t, want %t", c.version, c.major, c.minor, got, c.want)
+		}
+	}
+}
+
+// TestNodeThatNeverAnswersStarvesNoOther: a bridge that is not asked further in a round once a node was busy or refused must still be asked for everything else in time.
+func TestNodeThatNeverAnswersStarvesNoOther(t *testing.T) {
+	for _, bad := range [][]string{{"/system/load"}, {"/callLegs", "/system/database"}, {"/callBridgeGroups"}, {"/callBridges", "/system/profiles"}} {
+		asked := make(map[string]int)
+		var mu sync.Mutex
+		w, _, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+			path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+			mu.Lock()
+			asked[path]++
+			mu.Unlock()
+			switch {
+			case slices.Contains(bad, path):
+				rw.WriteHeader(http.StatusForbidden)
+			case path == "/system/status":
+				fmt.Fprint(rw, `<status><softwareVersion>2.9.1</softwareVersion><uptimeSeconds>5</uptimeSeconds></status>`)
+			default:
+				fmt.Fprintf(rw, `<%s total="0"/>`, path[strings.LastIndexByte(path, '/')+1:])
+			}
+		})
+		for range 4 {
+			w.poll(t.Context(), time.Minute)
+			w.cluster.workDue(t.Context(), w)
+		}
+		for _, path := range []string{
+			"/system/load", "/system/multipartyLicensing", "/system/alarms", "/callLegs", "/calls", "/system/database", "/turnServers", "/webBridges", "/recorders", "/streamers",
+			"/system/licensing", "/system/cdrReceivers", "/callBridges", "/clusterLicensing", "/system/profiles", "/system/MPLicenseUsage/knownHosts",
+		} {
+			if asked[path] == 0 && !(path == "/callBridges" && bad[0] == "/callBridgeGroups") {
+				t.Errorf("while %s refuse, %s is never asked", bad, path)
+			}
 		}
 	}
 }
