@@ -127,6 +127,22 @@ func (s *shelf) PublishRows(_ context.Context, _, _ string, rows any) error {
 	return nil
 }
 
+// TestOddComponentsCostThemselvesAlone: a scheduler that says UP is up, whatever its components look like.
+func TestOddComponentsCostThemselvesAlone(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"status":"UP","components":[]}`:   1,
+		`{"status":"UP","components":null}`: 1,
+		`{"status":"UP","components":{"db":{"status":"UP"},"mail":"DOWN","ping":{"status":7},"c2w":{"status":"UP","details":[1]}}}`: 3,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+		rows, up, err := Scheduler(t.Context(), server.URL, 5*time.Second, nil)
+		server.Close()
+		if err != nil || !up || len(rows) != want {
+			t.Errorf("%s: up %t, %d rows, %v; want up and %d rows", body, up, len(rows), err, want)
+		}
+	}
+}
+
 // TestOldServersShowTheirCertificates: what a server is willing to speak says nothing about when its certificate ends.
 func TestOldServersShowTheirCertificates(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

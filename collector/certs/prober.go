@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -301,11 +302,30 @@ func key(c *x509.Certificate) (kind string, bits uint32) {
 
 // document is the scheduler's status: of the Spring actuator kind.
 type document struct {
-	Status     string `json:"status"`
-	Components map[string]struct {
-		Status  string                     `json:"status"`
-		Details map[string]json.RawMessage `json:"details"`
-	} `json:"components"`
+	Status     string          `json:"status"`
+	Components json.RawMessage `json:"components"`
+}
+
+// component is one of a document's; its details are of any kind.
+type component struct {
+	Status  string          `json:"status"`
+	Details json.RawMessage `json:"details"`
+}
+
+// components reads those that look like one: an odd one must not make the scheduler seem down.
+func (d document) components() map[string]component {
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(d.Components, &raw) != nil {
+		return nil
+	}
+	out := make(map[string]component, len(raw))
+	for name, text := range raw {
+		var c component
+		if json.Unmarshal(text, &c) == nil && c.Status != "" {
+			out[name] = c
+		}
+	}
+	return out
 }
 
 func (p *Prober) scheduler(ctx context.Context, book *faults.Book, cluster, address string) {
@@ -390,17 +410,16 @@ func Scheduler(ctx context.Context, address string, timeout time.Duration, roots
 		return storage.DeviceSample{Address: component, Status: clean(status), Reachable: &reachable, Detail: detail}
 	}
 	rows = append(rows, row("", d.Status, ""))
-	names := make([]string, 0, len(d.Components))
-	for name := range d.Components {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	components := d.components()
+	names := slices.Sorted(maps.Keys(components))
 	const most = 32
 	for _, name := range names[:min(len(names), most)] {
-		c := d.Components[name]
+		c := components[name]
 		detail := ""
+		var details map[string]json.RawMessage
+		_ = json.Unmarshal(c.Details, &details) // of another kind they have none that we know
 		// The web bridges are what a person asks for; other details may hold addresses of mailboxes.
-		if list, ok := c.Details["webbridges"]; ok {
+		if list, ok := details["webbridges"]; ok {
 			detail = clean(strings.Trim(string(list), `"`))
 		}
 		rows = append(rows, row(clean(name), c.Status, detail))
