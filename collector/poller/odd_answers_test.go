@@ -244,3 +244,24 @@ func TestNodeThatNeverAnswersStarvesNoOther(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOfWhatIsNoBridge: something that answers is not a Call Bridge because it speaks XML, and a person is told what to look at.
+func TestCheckOfWhatIsNoBridge(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"another document": {func(rw http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(rw, `<?xml version="1.0"?><feed><title>x</title></feed>`)
+		}, "not the API of a Call Bridge"},
+		"a redirect": {func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "https://login.example.org/", http.StatusFound)
+		}, "Web Admin"},
+		"another protocol": {func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadRequest) }, "Web Admin"},
+	} {
+		client := fake(t, c.answer)
+		if f := Check(t.Context(), client.bridge, 5*time.Second, "", time.Now); f.Authorized || !f.Reachable || !strings.Contains(f.Problem, c.want) {
+			t.Errorf("%s: %+v, want it reached, not authorized, and told of %q", name, f, c.want)
+		}
+	}
+}

@@ -463,10 +463,7 @@ func (w *worker) pollStatus(ctx context.Context, row *storage.BridgeSample) bool
 	began := time.Now()
 	var failed error
 	ok := w.ask(ctx, "status", func() error {
-		failed = w.client.one(ctx, "/system/status", &s)
-		if failed == nil && s.SoftwareVersion == nil && s.UptimeSeconds == nil {
-			failed = &Error{Path: "/system/status", Reason: ReasonBadAnswer, Err: errors.New("no status in the answer")}
-		}
+		failed = w.client.status(ctx, &s)
 		return failed
 	})
 	// Whether the status node exists is never remembered: it does in every release.
