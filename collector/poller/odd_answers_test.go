@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -263,5 +264,30 @@ func TestCheckOfWhatIsNoBridge(t *testing.T) {
 		if f := Check(t.Context(), client.bridge, 5*time.Second, "", time.Now); f.Authorized || !f.Reachable || !strings.Contains(f.Problem, c.want) {
 			t.Errorf("%s: %+v, want it reached, not authorized, and told of %q", name, f, c.want)
 		}
+	}
+}
+
+// TestTextWithoutEnd: a row that is larger than a message of the bus would take those beside it along.
+func TestTextWithoutEnd(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	w, live, out := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/calls":
+			fmt.Fprint(rw, `<calls total="1"><call id="a"/></calls>`)
+		case "/api/v1/system/licensing":
+			fmt.Fprintf(rw, `<licensing><features><%s><status>activated</status></%s></features></licensing>`, long, long)
+		default:
+			fmt.Fprintf(rw, `<call id="a"><name>%s</name><ownerName>%s</ownerName></call>`, long[:len(long)/4], long[:len(long)/4])
+		}
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	w.pollCalls(t.Context(), &row)
+	w.pollLicenseFile(t.Context(), &row)
+	calls, features := rowsOf[storage.CallSample](out, storage.TableCallSamples), rowsOf[storage.LicenseFeature](out, storage.TableLicenseFeatures)
+	if len(calls) != 1 || len(calls[0].Name) > maxText || len(calls[0].OwnerName) > maxText || len(calls[0].Name) < 1000 || !utf8.ValidString(calls[0].Name) {
+		t.Errorf("%d calls, the first with a name of %d bytes", len(calls), len(calls[0].Name))
+	}
+	if shown := live.Snapshot().Bridges[0].LicenseFile.Value; len(features) > 0 && len(features[0].Feature) > maxText || len(shown) > 0 && len(shown[0].Name) > maxText {
+		t.Errorf("a feature with a name of %d bytes", len(features[0].Feature))
 	}
 }
