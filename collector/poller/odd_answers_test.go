@@ -291,3 +291,44 @@ func TestTextWithoutEnd(t *testing.T) {
 		t.Errorf("a feature with a name of %d bytes", len(features[0].Feature))
 	}
 }
+
+// TestHalfADocumentOnce: what came broken is asked for again soon, and not when its turn comes in a quarter of an hour or an hour.
+func TestHalfADocumentOnce(t *testing.T) {
+	var mu sync.Mutex
+	asked := make(map[string]int)
+	w, live, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+		mu.Lock()
+		asked[path]++
+		first := asked[path] == 1
+		mu.Unlock()
+		switch {
+		case path == "/system/status":
+			fmt.Fprint(rw, `<status><softwareVersion>3.8.1</softwareVersion><uptimeSeconds>5</uptimeSeconds></status>`)
+		case first:
+			fmt.Fprint(rw, `<cluster><loadLimit>1`)
+		case path == "/system/configuration/cluster":
+			fmt.Fprint(rw, `<cluster><loadLimit>120000</loadLimit></cluster>`)
+		default:
+			fmt.Fprintf(rw, `<%s total="0"/>`, path[strings.LastIndexByte(path, '/')+1:])
+		}
+	})
+	now := time.Now()
+	w.poller.deps.Clock = func() time.Time { return now }
+	for range 7 {
+		w.poll(t.Context(), time.Minute)
+		w.cluster.workDue(t.Context(), w)
+		now = now.Add(time.Minute)
+	}
+	for _, path := range []string{"/system/configuration/cluster", "/system/cdrReceivers", "/turnServers", "/callBridges", "/clusterLicensing", "/system/profiles"} {
+		if asked[path] < 2 {
+			t.Errorf("%s is asked %d times in seven minutes, want it again after half a document", path, asked[path])
+		}
+		if asked[path] > 7 {
+			t.Errorf("%s is asked %d times in seven minutes", path, asked[path])
+		}
+	}
+	if limit := live.Snapshot().Bridges[0].Config.Value.LoadLimit; limit == nil || *limit != 120000 {
+		t.Error("the load limit is not known after seven minutes")
+	}
+}
