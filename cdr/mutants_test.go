@@ -31,7 +31,7 @@ var mutants = []mutant{
 	{"never time out", "facts.go", "case l.settings.OrphanTimeout > 0 && l.asOf.Sub(heard) > l.settings.OrphanTimeout:", "case false:"},
 	{"measure silence by the call's own records only", "facts.go", "		if last.After(heard) {\n			heard = last\n		}\n		if !counts {", "		if last.After(heard) && len(own) == 0 {\n			heard = last\n		}\n		if !counts {"},
 	{"forget where a leg was before it moved", "facts.go", "			if !slices.Contains(calls, d.Call) {\n				calls = append(calls, d.Call)\n			}", "			calls = []uuid.UUID{d.Call}"},
-	{"a leg whose start was missed begins with its first record", "facts.go", "start.Before(row.Start) {\n			row.Start = start", "false {\n			row.Start = start"},
+	{"a leg whose start was missed begins with its first record", "facts.go", "start.Before(known) {\n		return start", "false {\n		return start"},
 	{"end a recording with its call rather than with its leg", "facts.go", "	if by = l.objects[Object{o.Session, KindLeg, leg}].ended(CallLegEnd); by != nil {", "	if false {"},
 	{"count duplicates as records", "session.go", "	return found\n}", "	return found && false\n}"},
 	{"report more losses than there are", "session.go", "Reported: min(after.loMissing, count)", "Reported: after.loMissing"},
