@@ -277,33 +277,6 @@ func TestAbsurdDurations(t *testing.T) {
 	}
 }
 
-// TestAbsurdDurationsThenStarts: after a restart the rows of what had such a duration are found again, so that a start that comes late leaves one row.
-func TestAbsurdDurationsThenStarts(t *testing.T) {
-	conn, b := storagetest.Store(t), storagetest.Bus(t)
-	var ends, begins []string
-	for i, seconds := range []string{"-3600", "9223372036854775807"} {
-		leg, call := uuid.NewString(), uuid.NewString()
-		ends = append(ends, record(10+i, "callLegEnd", "10:00:00", `<callLeg id="`+leg+`"><reason>error</reason><durationSeconds>`+seconds+`</durationSeconds></callLeg>`),
-			record(20+i, "callEnd", "10:00:00", `<call id="`+call+`"><durationSeconds>`+seconds+`</durationSeconds></call>`))
-		begins = append(begins, record(i, "callLegStart", "09:00:00", `<callLeg id="`+leg+`"><type>sip</type></callLeg>`), record(5+i, "callStart", "09:00:00", `<call id="`+call+`"/>`))
-	}
-	for _, parts := range [][]string{ends, begins} {
-		stop := startWriter(t, b, conn, nil)
-		for _, part := range parts { // each by itself: what is stored of all objects of a batch is read together
-			if err := b.PublishBody(t.Context(), body(records(part))); err != nil {
-				t.Fatal(err)
-			}
-			drain(t, b, bus.CDR)
-		}
-		stop()
-	}
-	for _, table := range []string{"call_legs", "calls"} {
-		if n := query[uint64](t, conn, "SELECT count() FROM "+table); n != 2 {
-			t.Errorf("%d rows in %s, want 2", n, table)
-		}
-	}
-}
-
 // TestBodyInParts: a body that is cut for the bus is read as one, and one whose last part never comes is never read.
 func TestBodyInParts(t *testing.T) {
 	conn, b := storagetest.Store(t), storagetest.Bus(t)
