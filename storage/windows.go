@@ -117,7 +117,7 @@ func (q *Queries) textSlots(ctx context.Context, text string, from, to time.Time
 		Slot uint32 `ch:"slot"`
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"text": text, "from": timeText(from), "to": timeText(to),
+		"text": textValue(text), "from": timeText(from), "to": timeText(to),
 		"first": strconv.FormatInt(from.Unix()/slotSeconds, 10), "last": strconv.FormatInt((to.Unix()-1)/slotSeconds, 10),
 	}))
 	err := q.conn.Select(ctx, &rows, "SELECT arrayJoin(bitmapToArray(all)) AS slot FROM (SELECT groupBitmapMergeState(slots) AS all FROM parties_data "+
