@@ -194,10 +194,12 @@ func NewLicense(in LicenseInput) License {
 	first, last := licensing.DayOf(in.From, zone), licensing.DayOf(in.To.Add(-time.Nanosecond), zone)
 	known := knowledge{in.Sessions, in.Pool.Clusters, in.Computed, in.GeneratedAt}
 	var used []licensing.UsedDay
+	window := in.window()
 	for _, peaks := range in.Days {
 		day := licensing.UsedDay{Day: peaks.Day, Peaks: peaks.Peaks}
 		start, end := day.Day.Start(zone), day.Day.End(zone)
 		day.Computed, day.Complete = known.of(start, end)
+		day.Complete = day.Complete && !start.Before(window) && !end.After(in.To) // a part of a day is no day
 		day.Held, day.Known = licensing.EntitledOn(in.Pool.Entitlements, day.Day)
 		report, told := reported[day.Day]
 		if told {
@@ -218,7 +220,7 @@ func NewLicense(in LicenseInput) License {
 		r.Days = append(r.Days, row)
 	}
 	r.Reported.Difference = difference(r.Days)
-	r.Overage = overage(in, used, last)
+	r.Overage = overage(in, used, in.last())
 	return r
 }
 
@@ -309,7 +311,7 @@ func reportedAbove(snapshots []licensing.Snapshot, steps []licensing.StepPeaks, 
 	return found
 }
 
-// overage judges the window that ends with the last day.
+// overage judges the window that ends with the last day that has begun.
 func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Overage {
 	zone, readings := in.Pool.Zone, in.Pool.Readings
 	o := Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays, Features: []FeatureStanding{}}

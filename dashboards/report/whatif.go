@@ -48,8 +48,9 @@ type WhatIf struct {
 	// Unused are PMP licenses of owners whose meetings have not used them for UnusedDays.
 	Unused     []storage.KnownOwner `json:"unused"`
 	UnusedDays int                  `json:"unused_days"`
-	Days       []WhatIfDay          `json:"days"`
-	Forecast   *licensing.Forecast  `json:"forecast"`
+	// Days of the period of which something is known.
+	Days     []WhatIfDay         `json:"days"`
+	Forecast *licensing.Forecast `json:"forecast"`
 	// ForecastExceeds is the day on which more than the allowed days will be reached by the forecast, with what is held now; null: not within it.
 	ForecastExceeds *licensing.Day `json:"forecast_exceeds"`
 }
@@ -128,7 +129,10 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 	if err != nil {
 		return w, err
 	}
-	period := storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: ask.To}
+	period, err := knownPart(ctx, q, p, ask, computed)
+	if err != nil {
+		return w, err
+	}
 	tell("owners", 0)
 	top, err := q.LicenseCandidates(ctx, period, max(candidates, ask.Top))
 	if err != nil {
@@ -149,8 +153,8 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 		}
 		of = append(of, list...)
 	}
-	begin, length := ask.From.UnixMilli(), float64(ask.To.Sub(ask.From).Milliseconds())
-	h, err := licensing.NewHistory(ask.From, ask.To, p.Zone, p.Readings, func(point func(at, sixths int64)) error {
+	begin, length := period.From.UnixMilli(), float64(period.To.Sub(period.From).Milliseconds())
+	h, err := licensing.NewHistory(period.From, period.To, p.Zone, p.Readings, func(point func(at, sixths int64)) error {
 		n := 0
 		return q.LicenseLevels(ctx, period, func(at, sixths int64) {
 			if n++; n%100_000 == 0 {
@@ -194,12 +198,38 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 		plain := licensing.Needed(was, ask.AllowedDays)
 		w.Cheapest = &CheapestMix{Given: owners(h, best.Given), SMP: best.SMP, Cost: best.Cost, WithoutSMP: plain, WithoutCost: float64(plain) * ask.Prices.SMP}
 	}
-	return w, w.forecast(was, held, p.Zone)
+	return w, w.forecast(was, held, earlier(ask.To, computed), p.Zone)
 }
 
-// forecast looks ahead from the last whole day.
-func (w *WhatIf) forecast(was []licensing.DayPeak, held []*int64, zone *time.Location) error {
-	if n := len(was); n > 0 && was[n-1].Day.End(zone).After(w.To) {
+// knownPart is the days of a question's period of which something is known: from the first record on, and not beyond the day up to which license use is computed. On days
+// before and behind them use was not zero.
+func knownPart(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuestion, computed time.Time) (storage.LicensePeriod, error) {
+	part := storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: earlier(ask.To, licensing.DayOf(computed, p.Zone).End(p.Zone))}
+	if !part.From.Before(part.To) {
+		return part, fmt.Errorf("%w (pool %s)", ErrNotComputed, p.Name)
+	}
+	found, err := q.Completeness(ctx, storage.Period{})
+	if err != nil {
+		return part, err
+	}
+	var first time.Time
+	for _, s := range found.Sources {
+		if slices.Contains(p.Clusters, s.Cluster) && (first.IsZero() || s.FirstTime.Before(first)) {
+			first = s.FirstTime
+		}
+	}
+	if !first.Before(part.To) {
+		return part, fmt.Errorf("the call records of pool %s begin at %s, after the period", p.Name, first.UTC().Format(time.RFC3339))
+	}
+	if first.After(part.From) {
+		part.From = later(part.From, licensing.DayOf(first, p.Zone).Start(p.Zone))
+	}
+	return part, nil
+}
+
+// forecast looks ahead from the last day that was whole at the end of what is known.
+func (w *WhatIf) forecast(was []licensing.DayPeak, held []*int64, known time.Time, zone *time.Location) error {
+	if n := len(was); n > 0 && was[n-1].Day.End(zone).After(known) {
 		was, held = was[:n-1], held[:n-1]
 	}
 	f, err := licensing.NewForecast(was, forecastDays)
