@@ -43,7 +43,7 @@ func (w *worker) pollAlarms(ctx context.Context, row *storage.BridgeSample) {
 			id = uuid.NewSHA1(idSpace, []byte(w.bridge.Name+"\x00"+deref(a.Type)))
 		}
 		holds[i] = faults.Fault{
-			ID: id, Type: deref(a.Type), Raised: row.Time.Add(-time.Duration(deref(a.ActiveTimeSeconds)) * time.Second),
+			ID: id, Type: deref(a.Type), Raised: raised(row.Time, deref(a.ActiveTimeSeconds)),
 			Reason: deref(a.FailureReason), CallID: parseID(a.Call), Detail: details(a.Others),
 			Subject: cmp.Or(deref(a.CallBridgeName), deref(a.CallBridge), deref(a.Recorder), deref(a.TurnServer), deref(a.FileName)),
 		}
@@ -51,9 +51,17 @@ func (w *worker) pollAlarms(ctx context.Context, row *storage.BridgeSample) {
 	w.alarms.Set(ctx, row.Time, nil, true, holds)
 }
 
+// raised is when an alarm began that has held for some seconds: not after now, and not before 1970, whatever the bridge says.
+func raised(now time.Time, seconds int64) time.Time {
+	return now.Add(-time.Duration(min(max(seconds, 0), now.Unix())) * time.Second)
+}
+
 func details(others map[string]string) string {
 	names := make([]string, 0, len(others))
 	for name, value := range others {
+		if strings.Contains(value, "://") { // of a CDR receiver, say, whose address holds its token
+			value = withoutSecrets(value)
+		}
 		if len(value) > 256 {
 			value = value[:256]
 		}
@@ -585,7 +593,7 @@ func (w *worker) publishFeatures(ctx context.Context, at time.Time, bridge strin
 			Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: bridge, Feature: f.Name, Status: deref(f.Status), Limit: f.Limit, Level: deref(f.Level),
 		}
 		if f.Expiry != nil {
-			rows[i].Expiry = &f.Expiry.Time
+			rows[i].Expiry = new(storage.Holdable(f.Expiry.Time))
 		}
 	}
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "licensing", storage.TableLicenseFeatures, rows) {

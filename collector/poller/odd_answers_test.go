@@ -2,9 +2,11 @@ package poller
 
 import (
 	"encoding/json"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
 )
@@ -62,5 +64,34 @@ func TestTextInPiecesIsGatheredOnce(t *testing.T) {
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 		t.Errorf("%d MB allocated for %d KB", used>>20, len(body)>>10)
+	}
+}
+
+// TestAlarmsOfAnyAge: one alarm whose age is out of this world must not take the time of another, nor have begun in the future.
+func TestAlarmsOfAnyAge(t *testing.T) {
+	now := time.Date(2031, 4, 2, 9, 17, 0, 0, time.UTC)
+	for seconds, want := range map[int64]time.Time{
+		0: now, 75: now.Add(-75 * time.Second), -10: now, math.MinInt64: now, 9_300_000_000: time.Unix(0, 0).UTC(), math.MaxInt64: time.Unix(0, 0).UTC(),
+	} {
+		if got := raised(now, seconds); !got.Equal(want) {
+			t.Errorf("an alarm of %d s was raised at %s, want %s", seconds, got, want)
+		}
+	}
+}
+
+// TestAlarmsTellNoSecrets: children of an alarm that nobody knows are kept as text, but not the token in an address, nor what is called one.
+func TestAlarmsTellNoSecrets(t *testing.T) {
+	var a collector.Alarm
+	decode(mustParse(t, `<alarm id="1"><type>cdrConnectionFailure</type><uri>https://me:S3CR3T@rx.example.org:8801/cdr/S3CR3T</uri>
+		<cdrReceiverToken>S3CR3T</cdrReceiverToken><turnPassword>S3CR3T</turnPassword><streamKey>S3CR3T</streamKey><url>%zz://S3CR3T/</url>
+		<text>cannot reach https://rx.example.org/cdr/S3CR3T</text><webBridge>c2w://wb1.example.org:9999</webBridge><count>3</count></alarm>`), &a)
+	got := details(a.Others)
+	if strings.Contains(got, "S3CR3T") {
+		t.Errorf("a secret is told: %s", got)
+	}
+	for _, want := range []string{"uri=https://rx.example.org:8801", "webBridge=c2w://wb1.example.org:9999", "count=3"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is missing in %s", want, got)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -27,9 +28,12 @@ const (
 	maxElements = 200_000
 )
 
-// secretNames are dropped with all they hold before anything else sees them (cms-api.md §15).
-var secretNames = map[string]bool{
-	"password": true, "passcode": true, "secret": true, "streamurl": true, "username": true, "authtoken": true, "token": true,
+// secretWords are in the names of elements that are dropped with all they hold before anything else sees them (cms-api.md §15).
+var secretWords = []string{"password", "passcode", "secret", "streamurl", "streamkey", "username", "token"}
+
+func isSecret(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
 // parse reads one whole document. Half a document, two roots or text beside the root are errors; a missing declaration is none.
@@ -59,7 +63,7 @@ func parse(body []byte) (*element, error) {
 			if count > maxElements {
 				return nil, fmt.Errorf("more than %d elements", maxElements)
 			}
-			if skip > 0 || secretNames[strings.ToLower(t.Name.Local)] {
+			if skip > 0 || isSecret(t.Name.Local) {
 				skip++
 				continue
 			}

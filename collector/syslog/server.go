@@ -342,12 +342,12 @@ func octetCount(r *bufio.Reader) (n, size int, ok bool) {
 func (s *Server) take(ctx context.Context, raw string, candidates []source, remote string) {
 	s.lines.Inc()
 	now := s.deps.Clock().UTC()
-	line := Parse(raw, now)
+	line := Parse(Mask(raw), now) // masked whole: of a line that is laid out in another way a secret may be taken for the host
 	from := senderOf(candidates, line.Host)
 	fact := Understand(line)
 	row := storage.SyslogLine{
 		Received: now, Sequence: s.sequence.Add(1), CMSCluster: from.cluster, CallBridge: from.bridge, Remote: remote,
-		Facility: line.Facility, Severity: line.Severity, Host: line.Host, Process: line.Process, Level: line.Level, Fact: string(fact.Kind), Message: Mask(line.Message),
+		Facility: line.Facility, Severity: line.Severity, Host: line.Host, Process: line.Process, Level: line.Level, Fact: string(fact.Kind), Message: line.Message,
 	}
 	if !line.Time.IsZero() {
 		row.Time = &line.Time

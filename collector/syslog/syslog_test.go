@@ -75,9 +75,53 @@ func TestMask(t *testing.T) {
 		"POST https://me:pw@rx.example.org:8801/cdr/abcdef failed": "POST https://rx.example.org:8801/[hidden] failed",
 		"passcode=1234, ok": "passcode=[hidden], ok",
 		"plain":             "plain",
+
+		"Authorization: Basic dXNlcjpwdw==":                          "Authorization: [hidden]",
+		`"authorization":"Bearer abc.def", x`:                        `"authorization":"[hidden]", x`,
+		`password="two words", ok`:                                   `password="[hidden]", ok`,
+		"turnPassword=geheim ldapPassword: geheim":                   "turnPassword=[hidden] ldapPassword: [hidden]",
+		"<passcode>1234</passcode><name>Board</name>":                "<passcode>[hidden]</passcode><name>Board</name>",
+		"<callBridge><secret >a b</secret ></callBridge>":            "<callBridge><secret >[hidden]</secret ></callBridge>",
+		"stream key: abcd-efgh":                                      "stream key: [hidden]",
+		"rtmp://me:pw@media.example.org refused":                     "rtmp://media.example.org refused",
+		"srt://media.example.org:9000?streamid=abcd":                 "srt://media.example.org:9000/[hidden]",
+		"<streamUrl>rtmp://h.example.org/live/key</streamUrl>":       "<streamUrl>[hidden]</streamUrl>",
+		"incoming connection from https://cb1.example.org:445 taken": "incoming connection from https://cb1.example.org:445 taken",
+		"the secretary said: come in":                                "the secretary said: come in",
 	} {
 		if got := Mask(text); got != want {
 			t.Errorf("Mask(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestSecretsInAnyPlace: a line that is not laid out as expected has an address where the host or the process would be.
+func TestSecretsInAnyPlace(t *testing.T) {
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1", URL: "https://cb1"}}}}}, nil)
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	s, err := New(cfg, Deps{Live: live, Publisher: &shelf{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range []string{
+		"2031-01-01T00:00:00Z https://rx.example.org/cdr/S3CR3T refused",
+		"2031-01-01T00:00:00Z user.info cb1 https://rx.example.org/cdr/S3CR3T: refused",
+		"2031-01-01T00:00:00Z cb1 token:S3CR3T refused",
+		"https://rx.example.org/cdr/S3CR3T refused",
+	} {
+		s.take(t.Context(), raw, []source{{"emea", "cb1"}}, "127.0.0.1")
+		if row := fmt.Sprintf("%+v", <-s.rows); strings.Contains(row, "S3CR3T") {
+			t.Errorf("%s\nis kept as %s", raw, row)
+		}
+	}
+}
+
+// TestTimesThatStorageCannotHold are kept as lines without a time.
+func TestTimesThatStorageCannotHold(t *testing.T) {
+	for _, stamp := range []string{"9999-12-31T23:59:59Z", "0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59Z"} {
+		if got := Parse(stamp+" cb1 app: hello", time.Now()); !got.Time.IsZero() || got.Message != "hello" || got.Host != "cb1" {
+			t.Errorf("%s: %+v, want no time and the rest", stamp, got)
 		}
 	}
 }
