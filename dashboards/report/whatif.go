@@ -45,7 +45,7 @@ type WhatIf struct {
 	Cheapest    *CheapestMix `json:"cheapest"`
 	// Candidates are the owners without a PMP license who would spare most shared licenses with one.
 	Candidates []GivenOwner `json:"candidates"`
-	// Unused are PMP licenses of owners whose meetings have not used them for UnusedDays.
+	// Unused are PMP licenses of owners whose meetings have not used them for UnusedDays: 60, or fewer where call records do not go back as far.
 	Unused     []storage.KnownOwner `json:"unused"`
 	UnusedDays int                  `json:"unused_days"`
 	// Days of the period of which something is known.
@@ -120,19 +120,15 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 	if err != nil {
 		return w, err
 	}
-	for _, o := range known {
-		if o.Licensed != nil && *o.Licensed == 1 && (o.LastUsed == nil || o.LastUsed.Before(ask.To.AddDate(0, 0, -unusedDays))) {
-			w.Unused = append(w.Unused, o)
-		}
-	}
 	named, err := find(known, ask.Give)
 	if err != nil {
 		return w, err
 	}
-	period, err := knownPart(ctx, q, p, ask, computed)
+	period, first, err := knownPart(ctx, q, p, ask, computed)
 	if err != nil {
 		return w, err
 	}
+	w.unused(known, first, earlier(ask.To, computed))
 	tell("owners", 0)
 	top, err := q.LicenseCandidates(ctx, period, max(candidates, ask.Top))
 	if err != nil {
@@ -202,29 +198,41 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 }
 
 // knownPart is the days of a question's period of which something is known: from the first record on, and not beyond the day up to which license use is computed. On days
-// before and behind them use was not zero.
-func knownPart(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuestion, computed time.Time) (storage.LicensePeriod, error) {
-	part := storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: earlier(ask.To, licensing.DayOf(computed, p.Zone).End(p.Zone))}
+// before and behind them use was not zero. First is the time of the first record, zero where none is known.
+func knownPart(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuestion, computed time.Time) (part storage.LicensePeriod, first time.Time, err error) {
+	part = storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: earlier(ask.To, licensing.DayOf(computed, p.Zone).End(p.Zone))}
 	if !part.From.Before(part.To) {
-		return part, fmt.Errorf("%w (pool %s)", ErrNotComputed, p.Name)
+		return part, first, fmt.Errorf("%w (pool %s)", ErrNotComputed, p.Name)
 	}
 	found, err := q.Completeness(ctx, storage.Period{})
 	if err != nil {
-		return part, err
+		return part, first, err
 	}
-	var first time.Time
 	for _, s := range found.Sources {
 		if slices.Contains(p.Clusters, s.Cluster) && (first.IsZero() || s.FirstTime.Before(first)) {
 			first = s.FirstTime
 		}
 	}
 	if !first.Before(part.To) {
-		return part, fmt.Errorf("the call records of pool %s begin at %s, after the period", p.Name, first.UTC().Format(time.RFC3339))
+		return part, first, fmt.Errorf("the call records of pool %s begin at %s, after the period", p.Name, first.UTC().Format(time.RFC3339))
 	}
 	if first.After(part.From) {
 		part.From = later(part.From, licensing.DayOf(first, p.Zone).Start(p.Zone))
 	}
-	return part, nil
+	return part, first, nil
+}
+
+// unused lists the PMP licenses that no meeting used in the last days of what is known: unusedDays, or as many as records go back.
+func (w *WhatIf) unused(owners []storage.KnownOwner, first, to time.Time) {
+	if !first.IsZero() {
+		w.UnusedDays = min(unusedDays, int(to.Sub(first)/(24*time.Hour)))
+	}
+	since := to.AddDate(0, 0, -w.UnusedDays)
+	for _, o := range owners {
+		if w.UnusedDays > 0 && o.Licensed != nil && *o.Licensed == 1 && (o.LastUsed == nil || o.LastUsed.Before(since)) {
+			w.Unused = append(w.Unused, o)
+		}
+	}
 }
 
 // forecast looks ahead from the last day that was whole at the end of what is known.

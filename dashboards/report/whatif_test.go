@@ -90,6 +90,7 @@ func TestWhatIfUnknownDays(t *testing.T) {
 		storagetest.Insert(t, conn, storage.LicenseIntervals, rows...)
 		storagetest.Insert(t, conn, storage.LicenseUnits, storage.LicenseUnit{Cluster: cluster, StartDay: storage.AllDays(), FactsUntil: now, Version: 1})
 		storagetest.Insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{byte(i)}, Cluster: cluster, Bridge: "cb1", FirstTime: first.Add(8 * time.Hour), LastTime: now, Records: 100, Version: 1})
+		storagetest.Insert(t, conn, storage.Table{Name: storage.TableOwners, Row: storage.Owner{}}, storage.Owner{CMSCluster: cluster, SpaceID: uuid.UUID{1}, ValidFrom: first, OwnerID: uuid.UUID{2}, OwnerName: "Ada", HasLicense: new(uint8(1))})
 		none := int64(0)
 		p := Pool{Name: "main", Clusters: []string{cluster}, Zone: time.UTC, Readings: licensing.DefaultReadings(), Entitlements: []licensing.Entitlement{{From: "2026-01-01", SMP: &none}}}
 		w, err := MakeWhatIf(t.Context(), storage.NewQueries(conn), p, WhatIfQuestion{From: first.AddDate(0, 0, -one.before), To: first.AddDate(0, 0, one.days+one.after), Prices: &licensing.Prices{PMP: 1, SMP: 1}, AllowedDays: 60})
@@ -98,6 +99,9 @@ func TestWhatIfUnknownDays(t *testing.T) {
 		}
 		if len(w.Days) != one.days || w.Days[0].Day != "2026-05-01" || *w.AsItWas.DaysOver != int64(one.days) || w.Cheapest.SMP != 0 {
 			t.Errorf("%+v: %d days, the first %+v, %d over, %d SMP", one, len(w.Days), w.Days[0], *w.AsItWas.DaysOver, w.Cheapest.SMP)
+		}
+		if w.UnusedDays != one.days-1 || len(w.Unused) != 1 { // nobody knows of more days
+			t.Errorf("%+v: %d unused for %d days", one, len(w.Unused), w.UnusedDays)
 		}
 		switch {
 		case one.forecast == "" && w.Forecast != nil:
