@@ -256,6 +256,9 @@ func (s *Server) routes() []route {
 		{"/completeness", "How complete the call detail records of each bridge and session are", periodParams{}, storage.Completeness{},
 			func(ctx context.Context, store Store, p any) (any, error) {
 				q := p.(*periodParams)
+				if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
+					return nil, badRequest("parameter %q must be before %q", "from", "to")
+				}
 				return store.Completeness(ctx, storage.Period{From: q.From, To: q.To})
 			}},
 	}...)
