@@ -93,7 +93,7 @@ func period(fromText, toText string, zone *time.Location, now time.Time) (from, 
 			return from, to, fmt.Errorf("--to: %w", err)
 		}
 	}
-	if from = to.AddDate(0, 0, -reportDays); fromText != "" {
+	if from = to.In(zone).AddDate(0, 0, -reportDays); fromText != "" {
 		if from, err = instant(fromText, zone); err != nil {
 			return from, to, fmt.Errorf("--from: %w", err)
 		}

@@ -35,3 +35,20 @@ func TestInstant(t *testing.T) {
 		}
 	}
 }
+
+// TestPeriod: what is left out is 90 days by the clock of the zone, over its changes.
+func TestPeriod(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to, err := period("", "2026-11-01", berlin, time.Now())
+	if err != nil || !from.Equal(licensing.Day("2026-08-03").Start(berlin)) || !to.Equal(licensing.Day("2026-11-01").Start(berlin)) {
+		t.Errorf("%s to %s (%v)", from, to, err)
+	}
+	for _, bad := range [][2]string{{"2026-11-01", "2026-11-01"}, {"2026-11-02", "2026-11-01"}, {"2999-01-01", ""}} {
+		if _, _, err := period(bad[0], bad[1], berlin, time.Now()); err == nil {
+			t.Errorf("from %s to %s is a period", bad[0], bad[1])
+		}
+	}
+}
