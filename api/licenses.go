@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
@@ -33,7 +34,7 @@ type usageAnswer struct {
 	OwnerGroups []storage.GroupUse `json:"owner_groups"`
 }
 
-// usageStep is the peaks within one step, and what CMS itself counted in it, at most; nil where it is not known.
+// usageStep is the peaks within one step, and what CMS itself counted in it, at most; nil where it is not known, as before the first record and in the future.
 type usageStep struct {
 	Time       time.Time      `json:"time"`
 	SMPSixths  *int64         `json:"smp_sixths"`
@@ -138,9 +139,14 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		r.SMPSixths, r.PMP, r.Recording = max(r.SMPSixths, b.SMPSixths()), max(r.PMP, licensing.Nearest(b.PMP)), max(r.Recording, licensing.Nearest(b.Recording+b.Streaming))
 		r.SMP = licensing.Licenses(r.SMPSixths)
 	}
+	first, err := firstRecord(ctx, store, pool.Clusters)
+	if err != nil {
+		return answer, err
+	}
+	now := time.Now()
 	for i, s := range figures.Steps {
 		item := usageStep{Time: s.Time.UTC(), Reported: reported[i]}
-		if !computed.IsZero() {
+		if !computed.IsZero() && s.Time.Add(step).After(first) && !s.Time.After(now) {
 			peaks := s.Peaks
 			smp := licensing.Licenses(peaks.SMP.Value)
 			item.SMPSixths, item.SMP, item.PMP = &peaks.SMP.Value, &smp, &peaks.PMP.Value
@@ -152,4 +158,18 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		answer.ComputedUntil, answer.OwnerGroups = &computed, append([]storage.GroupUse{}, figures.Groups...)
 	}
 	return answer, nil
+}
+
+// firstRecord is the time of the first record of some clusters; zero where none is known.
+func firstRecord(ctx context.Context, store Store, clusters []string) (first time.Time, err error) {
+	known, err := store.Completeness(ctx, storage.Period{})
+	if err != nil {
+		return first, err
+	}
+	for _, s := range known.Sources {
+		if slices.Contains(clusters, s.Cluster) && (first.IsZero() || s.FirstTime.Before(first)) {
+			first = s.FirstTime
+		}
+	}
+	return first, nil
 }

@@ -189,6 +189,9 @@ func NewLicense(in LicenseInput) License {
 	}
 	reported := map[licensing.Day]licensing.ReportedDay{}
 	for _, d := range licensing.ReportedDays(in.Snapshots, zone) {
+		if d.Clusters < len(in.Pool.Clusters) {
+			d.PMPAssigned = nil // what is assigned in some clusters would look like all
+		}
 		reported[d.Day] = d
 	}
 	above := reportedAbove(in.Snapshots, in.Steps, zone)
