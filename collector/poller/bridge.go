@@ -110,15 +110,21 @@ func (w *worker) pollLegs(ctx context.Context, row *storage.BridgeSample) {
 
 // askOne reads a detail. An object that ended between list and detail is no error.
 func (w *worker) askOne(ctx context.Context, object, path string, dst any) bool {
-	gone := false
-	return w.ask(ctx, object, func() error {
+	ok, _ := w.askMember(ctx, object, path, dst)
+	return ok
+}
+
+// askMember is askOne and tells whether the object is gone.
+func (w *worker) askMember(ctx context.Context, object, path string, dst any) (ok, gone bool) {
+	answered := w.ask(ctx, object, func() error {
 		err := w.client.one(ctx, path, dst)
 		if ReasonOf(err) == ReasonNotFound {
 			gone = true
 			return nil
 		}
 		return err
-	}) && !gone
+	})
+	return answered && !gone, gone
 }
 
 func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.LegSample {
@@ -141,10 +147,19 @@ func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.L
 		rows = append(rows, r)
 	}
 	video := func(direction string, streams []collector.MediaStream) {
+		times := make(map[string]int)
 		for _, s := range streams {
 			name := direction + "_video"
 			if deref(s.Role) == "presentation" {
 				name = direction + "_presentation"
+			}
+			// An end point with several screens has several; rows of one name would replace each other.
+			const most = 8
+			if times[name]++; times[name] > most {
+				continue
+			}
+			if n := times[name]; n > 1 {
+				name += "_" + strconv.Itoa(n)
 			}
 			add(name, &s)
 		}
@@ -218,7 +233,11 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	}
 	for _, id := range stale {
 		var c collector.Call
-		if !w.askOne(ctx, "call", "/calls/"+url.PathEscape(id), &c) {
+		ok, gone := w.askMember(ctx, "call", "/calls/"+url.PathEscape(id), &c)
+		if gone {
+			delete(current, id) // it ended since it was listed, and what is left is the whole again
+		}
+		if !ok {
 			continue
 		}
 		c.ID = &id
@@ -348,6 +367,9 @@ func (w *worker) pollPersonal(ctx context.Context, row *storage.BridgeSample) {
 			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, UserID: parseID(l.UserID),
 			CallsActive: l.CallsActive, WeightedCallsActive: whole(l.WeightedCallsActive),
 		}
+		if rows[i].UserID == uuid.Nil { // only the counters are documented (cms-api.md §5.6), and rows of one user would replace each other
+			rows[i].UserID = uuid.NewSHA1(idSpace, []byte("user "+strconv.Itoa(i)))
+		}
 	}
 	if !w.poller.publish(ctx, w.log, w.bridge.Name, "activePersonalLicenses", storage.TablePersonalLicenseSamples, rows) {
 		w.poller.dropped.Add(float64(len(rows)))
@@ -363,7 +385,7 @@ func (w *worker) pollDatabase(ctx context.Context, row *storage.BridgeSample) {
 	for _, n := range d.Nodes {
 		r := storage.DeviceSample{
 			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, Kind: "database_node", Device: deref(n.Hostname),
-			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Error),
+			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Trouble()),
 		}
 		if n.SyncBehind != nil && *n.SyncBehind >= 0 {
 			r.BehindBytes = n.SyncBehind

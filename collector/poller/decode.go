@@ -73,7 +73,7 @@ func sentEmpty(e *element, tag string) bool {
 
 func decodeField(e *element, tag string, field reflect.Value) []string {
 	if name, ok := strings.CutPrefix(tag, "@"); ok {
-		if value, present := e.attrs[name]; present {
+		if value, present := e.attr(name); present {
 			return decodeText(tag, value, field)
 		}
 		return nil
@@ -85,7 +85,7 @@ func decodeField(e *element, tag string, field reflect.Value) []string {
 		}
 	}
 	name := path[len(path)-1]
-	found := e.all(name)
+	found := e.field(name)
 	switch {
 	case field.Kind() == reflect.Slice:
 		var unreadable []string
@@ -102,7 +102,7 @@ func decodeField(e *element, tag string, field reflect.Value) []string {
 		return nil
 	case len(found) == 0:
 		// Tables of the guide say "attribute" where samples show elements (cms-api.md §5.10): take either.
-		if value, present := e.attrs[name]; present {
+		if value, present := e.attr(name); present {
 			return decodeText(tag, value, field)
 		}
 		return nil

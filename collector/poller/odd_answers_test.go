@@ -1,14 +1,21 @@
 package poller
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"math"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/storage"
 )
 
 // TestOddTextCostsItselfAlone: a name in another encoding, or with what XML forbids, must not cost the list that it stands in.
@@ -93,5 +100,94 @@ func TestAlarmsTellNoSecrets(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing in %s", want, got)
 		}
+	}
+}
+
+// lone returns the worker of one bridge that is answered by a handler, and what it publishes.
+func lone(t *testing.T, h http.HandlerFunc) (*worker, *collector.Live, *shelf) {
+	t.Helper()
+	client := fake(t, h)
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{client.bridge}}}}, nil)
+	out := &shelf{rows: make(map[string][]any)}
+	p, err := New(DefaultConfig(), Deps{Live: live, Publisher: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := p.newRun(live.Inventory().Clusters[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := run.workers[0]
+	w.client = client
+	return w, live, out
+}
+
+// TestCallThatEndsBetweenListAndDetail: on a busy bridge there is nearly always one, and it must not cost the figures of the others.
+func TestCallThatEndsBetweenListAndDetail(t *testing.T) {
+	w, live, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/calls":
+			fmt.Fprint(rw, `<calls total="2"><call id="a"><callCorrelator>x</callCorrelator></call><call id="b"><callCorrelator>y</callCorrelator></call></calls>`)
+		case "/api/v1/calls/a":
+			fmt.Fprint(rw, `<call id="a"><callType>coSpace</callType><numParticipantsLocal>3</numParticipantsLocal></call>`)
+		default:
+			rw.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(rw, `<failureDetails><callDoesNotExist /></failureDetails>`)
+		}
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	w.pollCalls(t.Context(), &row)
+	if row.ParticipantsLocal == nil || *row.ParticipantsLocal != 3 || row.Conferences == nil || *row.Conferences != 1 {
+		t.Errorf("%v participants in %v calls, want 3 in 1", deref(row.ParticipantsLocal), deref(row.Conferences))
+	}
+	if calls := live.Snapshot().Bridges[0].Calls.Value; calls.ByType["coSpace"] != 1 || calls.Total != 1 || len(calls.Correlators) != 1 {
+		t.Errorf("live: %+v, want the one call", calls)
+	}
+}
+
+// TestRowsThatAreToldApart: what the store takes for the same row it keeps once, so several main videos of a leg and several users without an id must not look the same.
+func TestRowsThatAreToldApart(t *testing.T) {
+	w, _, out := lone(t, func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(rw, `<activePersonalLicenses total="3"><user><callsActive>1</callsActive></user><user><callsActive>2</callsActive></user><user id="43df0000-0000-4000-8000-000000000001"><callsActive>1</callsActive></user></activePersonalLicenses>`)
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	w.pollPersonal(t.Context(), &row)
+	users := make(map[uuid.UUID]int64)
+	for _, l := range rowsOf[storage.PersonalLicenseSample](out, storage.TablePersonalLicenseSamples) {
+		users[l.UserID] += deref(l.CallsActive)
+	}
+	if len(users) != 3 {
+		t.Errorf("licenses of %v, want three apart", users)
+	}
+
+	var leg collector.CallLeg
+	decode(mustParse(t, `<callLeg id="1"><status><rxVideo role="main"><width>1</width></rxVideo><rxVideo role="main"><width>2</width></rxVideo><rxVideo role="presentation"/>
+		<rxVideo><width>3</width></rxVideo><txVideo role="main"/></status></callLeg>`), &leg)
+	streams := make(map[string]int64)
+	rows := legRows(w, row.Time, leg, leg)
+	for _, r := range rows {
+		streams[r.Stream] = deref(r.Width)
+	}
+	want := map[string]int64{"rx_video": 1, "rx_video_2": 2, "rx_video_3": 3, "rx_presentation": 0, "tx_video": 0}
+	if !maps.Equal(streams, want) || len(rows) != len(want) {
+		t.Errorf("%d rows of streams %v, want %v", len(rows), streams, want)
+	}
+}
+
+// TestListWithoutEnd: a server that always has another page must not fill our memory.
+func TestListWithoutEnd(t *testing.T) {
+	c := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(rw, `<calls total="1000000000">`)
+		for i := range 10_000 {
+			fmt.Fprintf(rw, `<call id="%s-%d"/>`, r.URL.Query().Get("offset"), i)
+		}
+		fmt.Fprint(rw, `</calls>`)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	items := 0
+	_, err := c.list(ctx, "/calls", "call", nil, func(*element) bool { items++; return true })
+	if ReasonOf(err) != ReasonTooLarge || items > 300_000 {
+		t.Errorf("%d items, then %v; want it given up as too large", items, err)
 	}
 }

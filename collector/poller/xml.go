@@ -153,6 +153,32 @@ func (e *element) child(name string) *element {
 	return nil
 }
 
+// field returns the children that are a field of the element: those of its name, else those that the guide's tables write with other capitals (Error).
+func (e *element) field(name string) []*element {
+	found := e.all(name)
+	if found == nil {
+		for _, c := range e.children {
+			if strings.EqualFold(c.name, name) {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
+}
+
+// attr returns the attribute that is a field of the element, as field does.
+func (e *element) attr(name string) (value string, present bool) {
+	if value, present = e.attrs[name]; present {
+		return value, true
+	}
+	for sent, value := range e.attrs {
+		if strings.EqualFold(sent, name) {
+			return value, true
+		}
+	}
+	return "", false
+}
+
 // all returns the children of that name.
 func (e *element) all(name string) []*element {
 	var out []*element
