@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"strings"
 	"testing"
 )
@@ -32,5 +34,17 @@ func TestUsage(t *testing.T) {
 		if code != exitUsage || out.Len() > 0 || strings.Count(err.String(), "\n") != 1 || !strings.Contains(err.String(), want) {
 			t.Errorf("%s: exit code %d, %q on standard output, %q on standard error; want 2 and one line with %q", line, code, out.String(), err.String(), want)
 		}
+	}
+}
+
+// TestQuestionEnds: who presses Ctrl-C at a question is not asked any further.
+func TestQuestionEnds(t *testing.T) {
+	in, typing := io.Pipe()
+	defer typing.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, err bytes.Buffer
+	if code := run(ctx, []string{"sql", "-"}, streams{in: in, out: &out, err: &err}); code != exitFailed {
+		t.Errorf("exit code %d, %s; want 1", code, err.String())
 	}
 }
