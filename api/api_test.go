@@ -94,6 +94,7 @@ func TestAPI(t *testing.T) {
 	defer server.Close()
 
 	all := get(t, server, "/api/v1/calls", 200)
+	get(t, server, "/api/v1/completeness?from=2026-11-21&to=2026-11-20", 400)
 	if got, want := names(all), []string{"Open end", "Größe & Review", "Stand-up"}; !slices.Equal(got, want) {
 		t.Errorf("calls = %v, want %v, newest first", got, want)
 	}
@@ -235,8 +236,77 @@ func TestOpenAPI(t *testing.T) {
 	if want := []string{"active", "after", "at", "bridge", "cluster", "from", "limit", "q", "space", "to"}; !slices.Equal(parameters, want) {
 		t.Errorf("parameters of calls = %v, want %v", parameters, want)
 	}
-	if calls.Responses["200"] == nil || calls.Responses["400"] == nil {
-		t.Errorf("answers of calls = %v", calls.Responses)
+	for _, status := range []string{"200", "400", "503"} {
+		if calls.Responses[status] == nil {
+			t.Errorf("the answer %s of calls is not described: %v", status, calls.Responses)
+		}
+	}
+}
+
+// TestOpenAPITypes: what a client made from the document would send and take is what is taken and sent.
+func TestOpenAPITypes(t *testing.T) {
+	s := New(Config{}, Deps{Store: func() Store { return nil }, Log: slog.New(slog.DiscardHandler)})
+	text, err := openAPI(s.routes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document map[string]any
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	at := func(path ...string) any {
+		var found any = document
+		for _, key := range path {
+			object, _ := found.(map[string]any)
+			found = object[key]
+		}
+		return found
+	}
+	// types lists what a schema allows, through references.
+	var types func(schema any) []string
+	types = func(schema any) (list []string) {
+		object, _ := schema.(map[string]any)
+		if ref, ok := object["$ref"].(string); ok {
+			return types(at(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
+		}
+		if object["type"] != nil && object["anyOf"] != nil {
+			t.Errorf("both a type and a choice: %v", object)
+		}
+		if one, ok := object["type"].(string); ok {
+			list = append(list, one)
+		}
+		if several, ok := object["type"].([]any); ok {
+			for _, one := range several {
+				list = append(list, one.(string))
+			}
+		}
+		if several, ok := object["anyOf"].([]any); ok {
+			for _, one := range several {
+				list = append(list, types(one)...)
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	parameters, _ := at("paths", "/api/v1/licenses/usage", "get", "parameters").([]any)
+	for _, p := range parameters {
+		if p := p.(map[string]any); p["name"] == "step" && !slices.Equal(types(p["schema"]), []string{"string"}) {
+			t.Errorf("step, such as 5m, is described as %v", types(p["schema"]))
+		}
+	}
+	properties := func(schema, name string) any { return at("components", "schemas", schema, "properties", name) }
+	for _, c := range []struct {
+		schema, property string
+		want             []string
+	}{
+		{"ApiUsageStep", "reported", []string{"null", "object"}},
+		{"ApiUsageStep", "smp", []string{"null", "number"}},
+		{"StorageCall", "space_id", []string{"null", "string"}},
+		{"StorageCall", "end", []string{"null", "string"}},
+	} {
+		if got := types(properties(c.schema, c.property)); !slices.Equal(got, c.want) {
+			t.Errorf("%s.%s is described as %v, want %v", c.schema, c.property, got, c.want)
+		}
 	}
 }
 

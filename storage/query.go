@@ -52,7 +52,7 @@ type conditions struct {
 
 func newConditions() *conditions { return &conditions{params: clickhouse.Parameters{}} }
 
-// add appends a clause whose parameters, written {name:Type}, have the given values: name, value, name, value …
+// add appends a clause whose parameters, written {name:Type}, have the given values: name, value, name, value … A text goes through textParam.
 func (c *conditions) add(clause string, nameValue ...string) {
 	c.clauses = append(c.clauses, clause)
 	for i := 0; i < len(nameValue); i += 2 {
