@@ -120,7 +120,11 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 	if err != nil {
 		return answer, err
 	}
-	figures, err := store.LicenseFigures(ctx, storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: pool.Clusters, From: period.From, To: period.To}, Step: step, StepsFrom: period.From, Groups: pool.Groups})
+	known := storage.LicensePeriod{Clusters: pool.Clusters, From: period.From, To: period.To}
+	if now := time.Now(); known.To.After(now) { // a meeting that goes on has no use of the future
+		known.To = now
+	}
+	figures, err := store.LicenseFigures(ctx, storage.LicenseQuestion{LicensePeriod: known, Step: step, StepsFrom: period.From, Groups: pool.Groups})
 	if err != nil {
 		return answer, err
 	}
@@ -143,11 +147,10 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 	if err != nil {
 		return answer, err
 	}
-	now := time.Now()
-	for i, s := range figures.Steps {
-		item := usageStep{Time: s.Time.UTC(), Reported: reported[i]}
-		if !computed.IsZero() && s.Time.Add(step).After(first) && !s.Time.After(now) {
-			peaks := s.Peaks
+	for i, at := 0, period.From; at.Before(period.To); i, at = i+1, at.Add(step) {
+		item := usageStep{Time: at.UTC(), Reported: reported[i]}
+		if !computed.IsZero() && at.Add(step).After(first) && i < len(figures.Steps) {
+			peaks := figures.Steps[i].Peaks
 			smp := licensing.Licenses(peaks.SMP.Value)
 			item.SMPSixths, item.SMP, item.PMP = &peaks.SMP.Value, &smp, &peaks.PMP.Value
 			item.Recording, item.Recordings, item.Streams = &peaks.Recording.Value, &peaks.Recordings, &peaks.Streams
