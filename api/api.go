@@ -256,8 +256,8 @@ func (s *Server) routes() []route {
 		{"/completeness", "How complete the call detail records of each bridge and session are", periodParams{}, storage.Completeness{},
 			func(ctx context.Context, store Store, p any) (any, error) {
 				q := p.(*periodParams)
-				if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
-					return nil, badRequest("parameter %q must be before %q", "from", "to")
+				if err := inOrder(q.From, q.To); err != nil {
+					return nil, err
 				}
 				return store.Completeness(ctx, storage.Period{From: q.From, To: q.To})
 			}},
@@ -303,10 +303,15 @@ func (s *Server) periodOf(from, to time.Time) (storage.Period, error) {
 		}
 		from = end.Add(-defaultPeriod)
 	}
-	if !to.IsZero() && !from.Before(to) {
-		return storage.Period{}, badRequest("parameter %q must be before %q", "from", "to")
+	return storage.Period{From: from.UTC(), To: to.UTC()}, inOrder(from, to)
+}
+
+// inOrder refuses a period that ends before it begins.
+func inOrder(from, to time.Time) error {
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return badRequest("parameter %q must be before %q", "from", "to")
 	}
-	return storage.Period{From: from.UTC(), To: to.UTC()}, nil
+	return nil
 }
 
 func withCompleteness[T any](ctx context.Context, store Store, p storage.Period, items []T, next *storage.Cursor) (any, error) {

@@ -172,6 +172,42 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// TestOddTexts: what is searched for may hold any character, as names and addresses do, and a filter that would not filter is refused.
+func TestOddTexts(t *testing.T) {
+	conn := storagetest.Store(t)
+	base := time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Second)
+	c := call(base, 0, "Labor\\Nord\tA\\n")
+	insert(t, conn, storage.CallFacts, c)
+	insert(t, conn, storage.LegFacts, &cdr.Leg{ID: uuid.New(), CallID: c.ID, Session: c.Session, Cluster: "emea", Bridge: "cb1", DisplayName: `DOMAIN\user`, Start: c.Start, End: c.End,
+		EndHow: cdr.EndRecord, EndReason: `odd\'reason`, Calls: []uuid.UUID{}, Alarms: []cdr.Alarm{{Type: `al\arm`}}, Version: 12})
+	queries := storage.NewQueries(conn)
+	server := httptest.NewServer(New(Config{}, Deps{Store: func() Store { return queries }, Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer server.Close()
+	for path, want := range map[string]int{
+		"calls?q=" + url.QueryEscape(`labor\nord`):      1,
+		"calls?q=" + url.QueryEscape("nord\ta\\n"):      1,
+		"calls?q=" + url.QueryEscape("nord\ta\n"):       0,
+		"calls?q=" + url.QueryEscape(`\`):               1,
+		"calls?q=%00":                                   0,
+		"calls?q=" + url.QueryEscape(`main\USER`):       1, // by a leg of it
+		"calls?bridge=" + url.QueryEscape(`\`):          0,
+		"legs?q=" + url.QueryEscape(`domain\u`):         1,
+		"legs?reason=" + url.QueryEscape(`odd\'reason`): 1,
+		"legs?alarm=" + url.QueryEscape(`al\arm`):       1,
+		"meetings?q=" + url.QueryEscape(`r\N`):          1,
+		"alarms?bridge=" + url.QueryEscape(`\`):         0,
+	} {
+		if items := get(t, server, "/api/v1/"+path, 200)["items"].([]any); len(items) != want {
+			t.Errorf("%s: %d items, want %d", path, len(items), want)
+		}
+	}
+	for _, path := range []string{"legs?call=" + uuid.Nil.String(), "calls?space=" + uuid.Nil.String(), "calls?at=0001-01-01T00:00:00Z", "completeness?from=2026-02-01&to=2026-01-01"} {
+		if answer := get(t, server, "/api/v1/"+path, 400); answer["error"] == nil {
+			t.Errorf("%s: no error text in %v", path, answer)
+		}
+	}
+}
+
 // TestOpenAPI: the document describes every route and each of its parameters, and nothing else.
 func TestOpenAPI(t *testing.T) {
 	s := New(Config{}, Deps{Store: func() Store { return nil }, Log: slog.New(slog.DiscardHandler)})

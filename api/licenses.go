@@ -33,7 +33,7 @@ type usageAnswer struct {
 	OwnerGroups []storage.GroupUse `json:"owner_groups"`
 }
 
-// usageStep is the peaks within one step, and what CMS itself counted in it, at most; nil where it is not known.
+// usageStep is the peaks within one step, and what CMS itself counted in it, at most; nil where it is not known, as before the first record and in the future.
 type usageStep struct {
 	Time       time.Time      `json:"time"`
 	SMPSixths  *int64         `json:"smp_sixths"`
@@ -138,9 +138,15 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		r.SMPSixths, r.PMP, r.Recording = max(r.SMPSixths, b.SMPSixths()), max(r.PMP, licensing.Nearest(b.PMP)), max(r.Recording, licensing.Nearest(b.Recording+b.Streaming))
 		r.SMP = licensing.Licenses(r.SMPSixths)
 	}
+	known, err := store.Completeness(ctx, storage.Period{})
+	if err != nil {
+		return answer, err
+	}
+	first := known.FirstRecord(pool.Clusters)
+	now := time.Now()
 	for i, s := range figures.Steps {
 		item := usageStep{Time: s.Time.UTC(), Reported: reported[i]}
-		if !computed.IsZero() {
+		if !computed.IsZero() && s.Time.Add(step).After(first) && !s.Time.After(now) {
 			peaks := s.Peaks
 			smp := licensing.Licenses(peaks.SMP.Value)
 			item.SMPSixths, item.SMP, item.PMP = &peaks.SMP.Value, &smp, &peaks.PMP.Value

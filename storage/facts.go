@@ -129,7 +129,7 @@ const thatBody = "source = {source:String} AND received = {received:DateTime64(3
 
 func withBody(ctx context.Context, source string, received time.Time, id uuid.UUID) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"source": textValue(source), "received": timeText(received), "body": id.String(),
+		"source": textParam(source), "received": timeText(received), "body": id.String(),
 	}))
 }
 
@@ -345,7 +345,7 @@ func (l loader) with(ctx context.Context, name string, ids []uuid.UUID) context.
 // MoveSession makes all stored rows of a session say the bridge that it turns out to be, each with a version one higher. Done twice it changes nothing more.
 func MoveSession(ctx context.Context, conn driver.Conn, p cdr.Place) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"session": p.Session.String(), "bridge": textValue(p.Bridge), "cluster": textValue(p.Cluster), "guid": p.BridgeID.String(),
+		"session": p.Session.String(), "bridge": textParam(p.Bridge), "cluster": textParam(p.Cluster), "guid": p.BridgeID.String(),
 	}), clickhouse.WithSettings(clickhouse.Settings{"throw_on_max_partitions_per_insert_block": 0}))
 	for _, table := range []struct {
 		Table

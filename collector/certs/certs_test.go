@@ -126,6 +126,29 @@ func (s *shelf) PublishRows(_ context.Context, _, _ string, rows any) error {
 	return nil
 }
 
+// TestCertificateWithoutEnd: RFC 5280 has 9999-12-31 for a certificate without end, and many self-signed ones last a hundred years. What is stored must not wrap around.
+func TestCertificateWithoutEnd(t *testing.T) {
+	address, pool := endpoint(t, func(c *x509.Certificate, _ *tls.Config) {
+		c.NotBefore, c.NotAfter = time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	})
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Certificates: []string{address}}}}, nil)
+	out := &shelf{}
+	cfg := DefaultConfig()
+	cfg.Roots = pool
+	p, err := New(cfg, Deps{Live: live, Publisher: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, _ := p.book(t.Context(), "emea")
+	p.certificate(t.Context(), book, "emea", address)
+	if len(out.certs) != 1 || out.certs[0].NotAfter == nil || out.certs[0].NotAfter.Year() != 2106 || out.certs[0].ChainExpiry.Year() != 2106 || out.certs[0].NotBefore.Year() != 1970 {
+		t.Errorf("stored %+v, want the ends of what storage can hold", out.certs)
+	}
+	if shown := live.Snapshot().Certificates; len(shown) != 1 || shown[0].NotAfter.Year() != 9999 {
+		t.Errorf("shown %+v, want the certificate's own end", shown)
+	}
+}
+
 func TestProberFillsTheLiveState(t *testing.T) {
 	scheduler := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -155,6 +155,11 @@ func (p *Prober) certificate(ctx context.Context, book *faults.Book, cluster, en
 		p.deps.Logger.Warn("certificate not seen", "endpoint", endpoint, "error", row.Error)
 	}
 	p.judge(ctx, book, row)
+	for _, at := range []**time.Time{&row.NotBefore, &row.NotAfter, &row.ChainExpiry} {
+		if *at != nil {
+			*at = new(storage.Holdable(**at))
+		}
+	}
 	p.publish(ctx, "certificates", storage.TableCertificates, []storage.Certificate{row})
 }
 

@@ -304,8 +304,9 @@ func (c *Client) one(ctx context.Context, path string, dst any) error {
 const (
 	// pageLimit is what is asked for; servers cap it, each collection on its own (cms-api.md §2.3).
 	pageLimit = 50
-	// maxPages bounds a walk against a server whose total never ends.
+	// maxPages and maxItems bound a walk against a server whose list never ends. The longest that is read are participants, some ten thousand.
 	maxPages = 100_000
+	maxItems = 200_000
 )
 
 // page is one page of a collection.
@@ -347,6 +348,9 @@ func (c *Client) list(ctx context.Context, path, child string, query url.Values,
 	var first page
 	offset := 0
 	for n := range maxPages {
+		if offset > maxItems {
+			break
+		}
 		p, err := c.page(ctx, path, child, query, offset, pageLimit)
 		if err != nil {
 			return first, err

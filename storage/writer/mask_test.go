@@ -16,6 +16,13 @@ func TestMaskStreamURLs(t *testing.T) {
 		"cut in the text":       {"<records><streamUrl>rtmp://h/ab", "cd</streamUrl>", "**</streamUrl>"},
 		"cut in the tag":        {"<records><stream", "Url>rtmp://h/k</streamUrl>", "Url>rtmp://h/*</streamUrl>"},
 		"cut before":            {"<records>", "<streamUrl>rtmp://h/k", "<streamUrl>rtmp://h/*"},
+		"empty element":         {"", "<streamUrl/><call>x</call>", "<streamUrl/><call>x</call>"},
+		"comment before":        {"", "<streamUrl><!-- k --> rtmp://h/k</streamUrl><call>x</call>", "<streamUrl><!-- * --> rtmp://h/*</streamUrl><call>x</call>"},
+		"comment inside":        {"", "<streamUrl>rtmp://h<!-- c -->/k</streamUrl>", "<streamUrl>rtmp://h<!-- * -->/*</streamUrl>"},
+		"cdata inside":          {"", "<streamUrl>rtmp://h/<![CDATA[k]]>ey</streamUrl>", "<streamUrl>rtmp://h/<![CDATA[*]]>**</streamUrl>"},
+		"attribute":             {"", "<streaming id='x' streamUrl = 'rtmp://h/k' a='b'>", "<streaming id='x' streamUrl = 'rtmp://h/*' a='b'>"},
+		"key after a blank":     {"", "<streamUrl>rtmp://h key</streamUrl>", "<streamUrl>rtmp://h ***</streamUrl>"},
+		"declaration":           {"", "<streamUrl>a://h/k<!DOCTYPE x>", "<streamUrl>a://h/*<!DOCTYPE x>"},
 		"nothing":               {"", "s", "s"},
 	} {
 		data := []byte(c.in)
