@@ -68,6 +68,7 @@ func (m *Machine) Open(now time.Time) {
 	m.connection = connection{phase: Settling, subs: map[int]*subscription{}, heard: now, dirty: now.Add(-m.cfg.Collect)}
 	for _, r := range m.calls {
 		r.confirmed, r.fresh, r.settled, r.rosterSub, r.infoSub = false, false, false, 0, 0
+		r.unfollow()
 		for _, p := range r.people {
 			p.confirmed = false
 		}
@@ -246,7 +247,7 @@ func (m *Machine) states(now time.Time, c content) error {
 // enter puts a subscription into a state.
 func (m *Machine) enter(now time.Time, sub *subscription, state string) {
 	if sub.state == stateActive && sub.Type == typeRoster {
-		sub.call.Roster = RosterNone // until it is active again, or read over REST
+		sub.call.unfollow()
 	}
 	sub.state, sub.since = clip(state), now
 	switch state {

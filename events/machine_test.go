@@ -361,3 +361,51 @@ func TestCeilingAndSnapshotInPieces(t *testing.T) {
 		}
 	}
 }
+
+// TestCeilingAfterLoss: a call that was followed before the bridge was lost, and has no room in the set since, is known by REST from then on; so is one that was
+// said to be gone and lives after all.
+func TestCeilingAfterLoss(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Ceiling = 2 // the list and one roster
+	f := open(t, cfg)
+	add := func(call string) {
+		f.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": %q, "updateType": "add" } ]`, call)
+		f.turn(time.Second)
+	}
+	read := func(name string) {
+		t.Helper()
+		if _, missing := f.m.NeedsREST(); !slices.Contains(missing, "a") {
+			t.Fatalf("%v need REST, want a too", missing)
+		}
+		f.m.ReconcileRoster(f.now, f.now, "a", []ListedParticipant{{ID: "anna", Name: name, State: "connected"}})
+		call := f.m.calls["a"]
+		if anna := call.people["anna"]; call.Roster != RosterREST || call.Stale || anna.Stale || anna.Name != name {
+			t.Errorf("roster by %s, call stale %v, anna stale %v, name %q; want it by REST, and fresh, name %q", call.Roster, call.Stale, anna.Stale, anna.Name, name)
+		}
+	}
+	add("a")
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": 2, "state": "active" } ]`)
+	f.send(`"type": "rosterUpdate", "subscriptionIndex": 2, "updates": [ { "participant": "anna", "updateType": "add", "name": "Anna", "state": "connected" } ]`)
+	f.turn(time.Minute)
+
+	f.m.Lost(f.now, "test")
+	f.m.Open(f.now)
+	f.next = 0
+	f.turn(0)
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": %d, "state": "active" } ]`, f.m.index)
+	list := f.m.index
+	for _, call := range []string{"b", "a"} {
+		f.send(`"type": "callListUpdate", "subscriptionIndex": %d, "updates": [ { "call": %q, "updateType": "add" } ]`, list, call)
+		f.turn(time.Second)
+	}
+	read("Anna Falk")
+
+	f.send(`"type": "callListUpdate", "subscriptionIndex": %d, "updates": [ { "call": "b", "updateType": "remove", "reason": "allLeft" } ]`, list)
+	f.turn(time.Second)
+	roster := f.m.calls["a"].rosterSub
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": %d, "state": "active" } ]`, roster)
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": %d, "state": "deactivated" } ]`, roster)
+	if call := f.m.calls["a"]; call.Roster != RosterNone {
+		t.Errorf("roster by %s after it was deactivated", call.Roster)
+	}
+}

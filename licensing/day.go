@@ -8,7 +8,7 @@ type Day string
 // DayOf is the day of a time zone in which an instant lies.
 func DayOf(t time.Time, zone *time.Location) Day { return Day(t.In(zone).Format(time.DateOnly)) }
 
-// Start is the first instant of the day in a time zone; where the clock skips midnight it is the instant of the change.
+// Start is the first instant of the day in a time zone; where the clock skips midnight it is the instant of the change, where it repeats midnight the first of both.
 func (d Day) Start(zone *time.Location) time.Time {
 	t, err := time.ParseInLocation(time.DateOnly, string(d), zone)
 	if err != nil {
@@ -16,6 +16,13 @@ func (d Day) Start(zone *time.Location) time.Time {
 	}
 	if DayOf(t, zone) < d { // Go reads a midnight that does not exist as the hour before
 		_, t = t.ZoneBounds()
+	}
+	if change, _ := t.ZoneBounds(); !change.IsZero() { // and of two midnights, in some zones, the second
+		_, now := t.Zone()
+		_, was := change.Add(-time.Nanosecond).Zone()
+		if first := t.Add(time.Duration(now-was) * time.Second); first.Before(change) && DayOf(first, zone) == d {
+			t = first
+		}
 	}
 	return t.UTC()
 }

@@ -36,8 +36,8 @@ type Bin struct {
 	Recording, Streaming int64
 	// PMPAssigned summed over the pool's clusters; nil where a cluster does not say.
 	PMPAssigned *int64
-	// Hosts is how many servers counted in it.
-	Hosts int
+	// Hosts is how many servers counted in it, Clusters of how many clusters these are.
+	Hosts, Clusters int
 }
 
 // SMPSixths is the shared licenses in sixths. The true sum over servers is a whole number of sixths; what is counted differs from it by the two decimals
@@ -91,7 +91,7 @@ func Bins(snapshots []Snapshot) []Bin {
 	}
 	list := make([]Bin, 0, len(bins))
 	for at, b := range bins {
-		b.PMPAssigned = sumKnown(assigned[at])
+		b.PMPAssigned, b.Clusters = sumKnown(assigned[at]), len(assigned[at])
 		list = append(list, *b)
 	}
 	slices.SortFunc(list, func(a, b Bin) int { return a.Start.Compare(b.Start) })
@@ -145,8 +145,9 @@ type ReportedDay struct {
 	// Recordings and Streams are the split of Recording at its peak; Streaming is streams alone.
 	Recordings, Streams int64
 	Streaming           Peak
-	// PMPAssigned is the largest of the day; nil where not reported.
+	// PMPAssigned is the largest of the day; nil where not reported. Clusters is how many of the pool's counted at one time, at most: of fewer than all it is a part.
 	PMPAssigned *int64
+	Clusters    int
 }
 
 // LongestPause is the longest time between two snapshots of a server that counted all the while: five minutes, some seconds of drift, and a margin.
@@ -172,7 +173,7 @@ func ReportedDays(snapshots []Snapshot, zone *time.Location) []ReportedDay {
 		}
 		d.Recording.see(recordings+streams, b.Start)
 		d.Streaming.see(streams, b.Start)
-		d.PMPAssigned = maxKnown(d.PMPAssigned, b.PMPAssigned)
+		d.PMPAssigned, d.Clusters = maxKnown(d.PMPAssigned, b.PMPAssigned), max(d.Clusters, b.Clusters)
 	}
 	times := map[[2]string][]time.Time{} // by cluster and host
 	for _, s := range snapshots {

@@ -16,7 +16,7 @@ func zone(t *testing.T, name string) *time.Location {
 
 // TestDaysMeet: each day begins where the one before ends, in zones that skip or repeat midnight and in those that do not.
 func TestDaysMeet(t *testing.T) {
-	for _, name := range []string{"UTC", "Europe/Berlin", "America/Sao_Paulo", "America/Havana", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe", "Pacific/Apia"} {
+	for _, name := range []string{"UTC", "Europe/Berlin", "America/Sao_Paulo", "America/Havana", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe", "Pacific/Apia", "Atlantic/Azores", "Asia/Gaza", "America/Santiago"} {
 		z := zone(t, name)
 		for d := Day("2018-01-01"); d < "2019-01-01"; d = d.Next() {
 			start := d.Start(z)

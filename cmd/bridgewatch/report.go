@@ -12,6 +12,7 @@ import (
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
 	"github.com/bridgewatch/bridgewatch/internal/app"
 	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/licensing"
 )
 
 // reportCmd groups the reports.
@@ -92,7 +93,7 @@ func period(fromText, toText string, zone *time.Location, now time.Time) (from, 
 			return from, to, fmt.Errorf("--to: %w", err)
 		}
 	}
-	if from = to.AddDate(0, 0, -reportDays); fromText != "" {
+	if from = to.In(zone).AddDate(0, 0, -reportDays); fromText != "" {
 		if from, err = instant(fromText, zone); err != nil {
 			return from, to, fmt.Errorf("--from: %w", err)
 		}
@@ -105,8 +106,8 @@ func period(fromText, toText string, zone *time.Location, now time.Time) (from, 
 
 // instant reads a day, which is its start in the zone, or an RFC 3339 time.
 func instant(text string, zone *time.Location) (time.Time, error) {
-	if t, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
-		return t, nil
+	if _, err := time.Parse(time.DateOnly, text); err == nil {
+		return licensing.Day(text).Start(zone), nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {

@@ -118,7 +118,8 @@ type ReportedUse struct {
 	AboveAt     *time.Time `json:"above_at"`
 }
 
-// Overage is the way to enforcement (capacities page §4, Compliance). Days and what follows from it are nil where no day of the window can be judged.
+// Overage is the way to enforcement (capacities page §4, Compliance). Days and what follows from it are nil where no day of the window can be judged; a license that has expired, or is
+// not there, makes EnforcementLevel known all the same.
 type Overage struct {
 	AsOf       time.Time `json:"as_of"`
 	WindowDays int       `json:"window_days"`
@@ -188,16 +189,21 @@ func NewLicense(in LicenseInput) License {
 	}
 	reported := map[licensing.Day]licensing.ReportedDay{}
 	for _, d := range licensing.ReportedDays(in.Snapshots, zone) {
+		if d.Clusters < len(in.Pool.Clusters) {
+			d.PMPAssigned = nil // what is assigned in some clusters would look like all
+		}
 		reported[d.Day] = d
 	}
 	above := reportedAbove(in.Snapshots, in.Steps, zone)
 	first, last := licensing.DayOf(in.From, zone), licensing.DayOf(in.To.Add(-time.Nanosecond), zone)
 	known := knowledge{in.Sessions, in.Pool.Clusters, in.Computed, in.GeneratedAt}
 	var used []licensing.UsedDay
+	window := in.window()
 	for _, peaks := range in.Days {
 		day := licensing.UsedDay{Day: peaks.Day, Peaks: peaks.Peaks}
 		start, end := day.Day.Start(zone), day.Day.End(zone)
 		day.Computed, day.Complete = known.of(start, end)
+		day.Complete = day.Complete && !start.Before(window) && !end.After(in.To) // a part of a day is no day
 		day.Held, day.Known = licensing.EntitledOn(in.Pool.Entitlements, day.Day)
 		report, told := reported[day.Day]
 		if told {
@@ -218,7 +224,7 @@ func NewLicense(in LicenseInput) License {
 		r.Days = append(r.Days, row)
 	}
 	r.Reported.Difference = difference(r.Days)
-	r.Overage = overage(in, used, last)
+	r.Overage = overage(in, used, in.last())
 	return r
 }
 
@@ -309,7 +315,7 @@ func reportedAbove(snapshots []licensing.Snapshot, steps []licensing.StepPeaks, 
 	return found
 }
 
-// overage judges the window that ends with the last day.
+// overage judges the window that ends with the last day that has begun.
 func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Overage {
 	zone, readings := in.Pool.Zone, in.Pool.Readings
 	o := Overage{AsOf: in.GeneratedAt.UTC(), WindowDays: licensing.WindowDays, Features: []FeatureStanding{}}
@@ -322,22 +328,22 @@ func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Over
 			features[f.Feature] = f
 		}
 	}
-	expiry := func(names ...string) time.Time {
-		for _, name := range names {
-			if f, ok := features[name]; ok && f.Expiry != nil {
-				return *f.Expiry
-			}
-		}
-		return time.Time{}
+	expiry, none := bridgeExpiry(in.Features, zone)
+	users := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Overage() }, last, readings.AllowedDays, expiry, zone)
+	level := int64(users.Level)
+	if none {
+		level = 3
 	}
-	users := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Overage() }, last, readings.AllowedDays, expiry("callBridge", "callBridgeNoEncryption"), zone)
+	if level >= 2 { // whatever was used
+		o.EnforcementLevel = &level
+	}
 	if users.Unknown < licensing.WindowDays {
-		days, left, level := int64(users.Days), int64(users.Left), int64(users.Level)
+		days, left := int64(users.Days), int64(users.Left)
 		o.Days, o.DaysLeft, o.EnforcementLevel = &days, &left, &level
 		o.UnknownDays = int64(users.Unknown)
 		o.OldestLeaves, o.Exceeds, o.Level1, o.Level2, o.Level3 = day(users.Leaves), day(users.Exceeds), day(users.Reached), day(users.Level2), day(users.Level3)
 	}
-	recording := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Recording }, last, readings.AllowedDays, expiry("recording"), zone)
+	recording := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Recording }, last, readings.AllowedDays, dateOf(features["recording"].Expiry, zone), zone)
 	standing := FeatureStanding{Feature: "recording"}
 	if recording.Unknown < licensing.WindowDays {
 		days, level := int64(recording.Days), int64(recording.Level)
@@ -358,6 +364,49 @@ func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Over
 		o.Features = append(o.Features, s)
 	}
 	return o
+}
+
+// The features of which either suffices for a Call Bridge (cms-api.md §5.8).
+const (
+	featureBridge       = "callBridge"
+	featureNoEncryption = "callBridgeNoEncryption"
+)
+
+// bridgeExpiry is when the first cluster has neither of the features any more that a Call Bridge needs; zero where that is not known, or no cluster's expires. None: a cluster has no license at all.
+func bridgeExpiry(features []storage.LicenseFeatureState, zone *time.Location) (first time.Time, none bool) {
+	type cluster struct {
+		held, forever bool
+		last          time.Time
+	}
+	clusters := map[string]cluster{}
+	for _, f := range features {
+		if f.Feature != featureBridge && f.Feature != featureNoEncryption {
+			continue
+		}
+		c := clusters[f.Cluster]
+		if f.Status != "noLicense" {
+			c.held, c.forever = true, c.forever || f.Expiry == nil
+			c.last = later(c.last, dateOf(f.Expiry, zone))
+		}
+		clusters[f.Cluster] = c
+	}
+	for _, c := range clusters {
+		switch {
+		case !c.held:
+			none = true
+		case !c.forever && (first.IsZero() || c.last.Before(first)):
+			first = c.last
+		}
+	}
+	return first, none
+}
+
+// dateOf is the start, in a zone, of the date that CMS writes as an expiry; zero for none.
+func dateOf(expiry *time.Time, zone *time.Location) time.Time {
+	if expiry == nil {
+		return time.Time{}
+	}
+	return licensing.DayOf(*expiry, time.UTC).Start(zone)
 }
 
 // day is a day that may be none.

@@ -47,6 +47,9 @@ func (c Completeness) words() string {
 // verdict is the state of the pool in one sentence.
 func (r License) verdict() (State, string) {
 	o := r.Overage
+	if o.Days == nil && o.EnforcementLevel != nil {
+		return Bad, fmt.Sprintf("Enforcement level %d: the license has expired, or there is none; every participant is told. No day of the last %d can be judged.", *o.EnforcementLevel, o.WindowDays)
+	}
 	if o.Days == nil {
 		return Unknown, "Whether the pool is compliant is not known: no day of the last 90 can be judged, for want of records or of an entitlement."
 	}
@@ -56,7 +59,7 @@ func (r License) verdict() (State, string) {
 	}
 	switch {
 	case *o.EnforcementLevel >= 2:
-		return Bad, fmt.Sprintf("Enforcement level %d: the license has expired; every participant is told.%s", *o.EnforcementLevel, unknown)
+		return Bad, fmt.Sprintf("Enforcement level %d: the license has expired, or there is none; every participant is told.%s", *o.EnforcementLevel, unknown)
 	case *o.EnforcementLevel == 1:
 		return Bad, fmt.Sprintf("Enforcement level 1: %d days of overage in the last %d, %d are allowed.%s", *o.Days, o.WindowDays, r.Readings.AllowedDays, unknown)
 	case *o.Days+o.UnknownDays > int64(r.Readings.AllowedDays):

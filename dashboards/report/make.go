@@ -16,9 +16,22 @@ import (
 // topOwners are named in a report; the JSON has as many as the sheets.
 const topOwners = 50
 
-// window is where the figures of a report begin: with its first day, or with the window of overage of its last.
+// asOf is the end of what a report judges: its own, or the present where it ends in the future.
+func (in LicenseInput) asOf() time.Time {
+	if in.GeneratedAt.Before(in.To) {
+		return in.GeneratedAt
+	}
+	return in.To
+}
+
+// last is the last day that a report judges.
+func (in LicenseInput) last() licensing.Day {
+	return licensing.DayOf(in.asOf().Add(-time.Nanosecond), in.Pool.Zone)
+}
+
+// window is where the figures of a report begin: with its first day, or with the window of overage of the last that it judges.
 func (in LicenseInput) window() time.Time {
-	start := licensing.DayOf(in.To.Add(-time.Nanosecond), in.Pool.Zone).Add(1 - licensing.WindowDays).Start(in.Pool.Zone)
+	start := in.last().Add(1 - licensing.WindowDays).Start(in.Pool.Zone)
 	if in.From.Before(start) {
 		return in.From
 	}
@@ -65,7 +78,8 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 	if in.Snapshots, err = q.LicenseSnapshots(ctx, p.Clusters, storage.Period{From: window.Add(-licensing.LongestPause), To: in.To.Add(licensing.LongestPause)}); err != nil {
 		return in, err
 	}
-	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, Days: p.Zone, DaysFrom: window}
+	// A meeting that goes on has no use of the future.
+	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.asOf()}, Days: p.Zone, DaysFrom: window}
 	if people {
 		ask.Owners, ask.Groups = topOwners, p.Groups
 		if len(in.Snapshots) > 0 {
@@ -77,6 +91,9 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 		return in, err
 	}
 	in.Days, in.Steps, in.Owners, in.Groups = figures.Days, figures.Steps, figures.Owners, figures.Groups
+	for _, d := range licensing.Days(in.last().End(p.Zone), in.To, p.Zone) {
+		in.Days = append(in.Days, licensing.DayPeaks{Day: d})
+	}
 	known, err := q.Completeness(ctx, storage.Period{From: window, To: in.To})
 	if err != nil {
 		return in, err
@@ -86,7 +103,7 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 			in.Sessions = append(in.Sessions, s)
 		}
 	}
-	in.Features, err = q.LicenseFeatures(ctx, p.Clusters, in.To)
+	in.Features, err = q.LicenseFeatures(ctx, p.Clusters, in.asOf())
 	return in, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"codeberg.org/go-pdf/fpdf"
 	"golang.org/x/image/font/gofont/gobold"
@@ -60,6 +61,33 @@ func (d Document) WritePDF(w io.Writer) error {
 		return fmt.Errorf("pdf: %w", err)
 	}
 	return nil
+}
+
+// The library fails at characters beyond U+FFFF, such as emoji in the names of meetings: every text passes through one of these, which print a replacement character for them.
+
+func (p pdf) CellFormat(w, h float64, text, border string, ln int, align string, fill bool, link int, url string) {
+	p.Fpdf.CellFormat(w, h, printable(text), border, ln, align, fill, link, url)
+}
+
+func (p pdf) MultiCell(w, h float64, text, border, align string, fill bool) {
+	p.Fpdf.MultiCell(w, h, printable(text), border, align, fill)
+}
+
+func (p pdf) Text(x, y float64, text string) { p.Fpdf.Text(x, y, printable(text)) }
+
+func (p pdf) SplitText(text string, w float64) []string {
+	return p.Fpdf.SplitText(printable(text), w)
+}
+
+func (p pdf) GetStringWidth(text string) float64 { return p.Fpdf.GetStringWidth(printable(text)) }
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xFFFF {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 func (p pdf) font(style string, size float64, color string) {

@@ -45,11 +45,12 @@ type WhatIf struct {
 	Cheapest    *CheapestMix `json:"cheapest"`
 	// Candidates are the owners without a PMP license who would spare most shared licenses with one.
 	Candidates []GivenOwner `json:"candidates"`
-	// Unused are PMP licenses of owners whose meetings have not used them for UnusedDays.
+	// Unused are PMP licenses of owners whose meetings have not used them for UnusedDays: 60, or fewer where call records do not go back as far.
 	Unused     []storage.KnownOwner `json:"unused"`
 	UnusedDays int                  `json:"unused_days"`
-	Days       []WhatIfDay          `json:"days"`
-	Forecast   *licensing.Forecast  `json:"forecast"`
+	// Days of the period of which something is known.
+	Days     []WhatIfDay         `json:"days"`
+	Forecast *licensing.Forecast `json:"forecast"`
 	// ForecastExceeds is the day on which more than the allowed days will be reached by the forecast, with what is held now; null: not within it.
 	ForecastExceeds *licensing.Day `json:"forecast_exceeds"`
 }
@@ -119,16 +120,15 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 	if err != nil {
 		return w, err
 	}
-	for _, o := range known {
-		if o.Licensed != nil && *o.Licensed == 1 && (o.LastUsed == nil || o.LastUsed.Before(ask.To.AddDate(0, 0, -unusedDays))) {
-			w.Unused = append(w.Unused, o)
-		}
-	}
 	named, err := find(known, ask.Give)
 	if err != nil {
 		return w, err
 	}
-	period := storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: ask.To}
+	period, first, err := knownPart(ctx, q, p, ask, computed)
+	if err != nil {
+		return w, err
+	}
+	w.unused(known, first, earlier(ask.To, computed))
 	tell("owners", 0)
 	top, err := q.LicenseCandidates(ctx, period, max(candidates, ask.Top))
 	if err != nil {
@@ -149,8 +149,8 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 		}
 		of = append(of, list...)
 	}
-	begin, length := ask.From.UnixMilli(), float64(ask.To.Sub(ask.From).Milliseconds())
-	h, err := licensing.NewHistory(ask.From, ask.To, p.Zone, p.Readings, func(point func(at, sixths int64)) error {
+	begin, length := period.From.UnixMilli(), float64(period.To.Sub(period.From).Milliseconds())
+	h, err := licensing.NewHistory(period.From, period.To, p.Zone, p.Readings, func(point func(at, sixths int64)) error {
 		n := 0
 		return q.LicenseLevels(ctx, period, func(at, sixths int64) {
 			if n++; n%100_000 == 0 {
@@ -194,12 +194,47 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 		plain := licensing.Needed(was, ask.AllowedDays)
 		w.Cheapest = &CheapestMix{Given: owners(h, best.Given), SMP: best.SMP, Cost: best.Cost, WithoutSMP: plain, WithoutCost: float64(plain) * ask.Prices.SMP}
 	}
-	return w, w.forecast(was, held, p.Zone)
+	return w, w.forecast(was, held, earlier(ask.To, computed), p.Zone)
 }
 
-// forecast looks ahead from the last whole day.
-func (w *WhatIf) forecast(was []licensing.DayPeak, held []*int64, zone *time.Location) error {
-	if n := len(was); n > 0 && was[n-1].Day.End(zone).After(w.To) {
+// knownPart is the days of a question's period of which something is known: from the first record on, and not beyond the day up to which license use is computed. On days
+// before and behind them use was not zero. First is the time of the first record, zero where none is known.
+func knownPart(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuestion, computed time.Time) (part storage.LicensePeriod, first time.Time, err error) {
+	end := earlier(licensing.DayOf(computed, p.Zone).End(p.Zone), time.Now())
+	part = storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: earlier(ask.To, end)}
+	if !part.From.Before(part.To) {
+		return part, first, fmt.Errorf("%w (pool %s)", ErrNotComputed, p.Name)
+	}
+	found, err := q.Completeness(ctx, storage.Period{})
+	if err != nil {
+		return part, first, err
+	}
+	first = found.FirstRecord(p.Clusters)
+	if !first.Before(part.To) {
+		return part, first, fmt.Errorf("the call records of pool %s begin at %s, after the period", p.Name, first.UTC().Format(time.RFC3339))
+	}
+	if first.After(part.From) {
+		part.From = later(part.From, licensing.DayOf(first, p.Zone).Start(p.Zone))
+	}
+	return part, first, nil
+}
+
+// unused lists the PMP licenses that no meeting used in the last days of what is known: unusedDays, or as many as records go back.
+func (w *WhatIf) unused(owners []storage.KnownOwner, first, to time.Time) {
+	if !first.IsZero() {
+		w.UnusedDays = min(unusedDays, int(to.Sub(first)/(24*time.Hour)))
+	}
+	since := to.AddDate(0, 0, -w.UnusedDays)
+	for _, o := range owners {
+		if w.UnusedDays > 0 && o.Licensed != nil && *o.Licensed == 1 && (o.LastUsed == nil || o.LastUsed.Before(since)) {
+			w.Unused = append(w.Unused, o)
+		}
+	}
+}
+
+// forecast looks ahead from the last day that was whole at the end of what is known.
+func (w *WhatIf) forecast(was []licensing.DayPeak, held []*int64, known time.Time, zone *time.Location) error {
+	if n := len(was); n > 0 && was[n-1].Day.End(zone).After(known) {
 		was, held = was[:n-1], held[:n-1]
 	}
 	f, err := licensing.NewForecast(was, forecastDays)

@@ -1,11 +1,13 @@
 package report
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/licensing"
 	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
@@ -59,5 +61,58 @@ func TestWhatIf(t *testing.T) {
 	}
 	if c := w.Cheapest; len(c.Given) != 2 || c.SMP != 1 || c.Cost != 5 || c.WithoutSMP != 4 || c.WithoutCost != 12 {
 		t.Errorf("cheapest %+v", c)
+	}
+}
+
+// TestWhatIfUnknownDays: days before the first record and days to come are not days without use: no forecast is made of them, and a meeting that goes on is not taken to go on through them.
+func TestWhatIfUnknownDays(t *testing.T) {
+	first := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	conn := storagetest.Store(t)
+	for i, one := range []struct {
+		days, before, after int // days of records, asked for before them and behind them
+		forecast            licensing.Day
+	}{
+		{days: 22, before: 68},
+		{days: 50, before: 20, forecast: "2026-06-19"}, // the 50th day is not over
+		{days: 50, after: 100, forecast: "2026-06-19"},
+	} {
+		cluster := fmt.Sprint("cluster", i)
+		now := first.AddDate(0, 0, one.days).Add(-6 * time.Hour)
+		var rows []storage.LicenseInterval
+		for day := range one.days {
+			at := first.AddDate(0, 0, day)
+			row := storage.LicenseInterval{StartDay: at, Cluster: cluster, Meeting: uuid.UUID{0: byte(day), 2: 1}, From: at.Add(9 * time.Hour), Until: at.Add(10 * time.Hour), License: "smp", SMPSixths: 6, SharedSixths: 6, Version: 1}
+			if day == one.days-1 {
+				row.Until = storage.StillHolds()
+			}
+			rows = append(rows, row)
+		}
+		storagetest.Insert(t, conn, storage.LicenseIntervals, rows...)
+		storagetest.Insert(t, conn, storage.LicenseUnits, storage.LicenseUnit{Cluster: cluster, StartDay: storage.AllDays(), FactsUntil: now, Version: 1})
+		storagetest.Insert(t, conn, storage.SessionFacts, cdr.Session{ID: uuid.UUID{byte(i)}, Cluster: cluster, Bridge: "cb1", FirstTime: first.Add(8 * time.Hour), LastTime: now, Records: 100, Version: 1})
+		storagetest.Insert(t, conn, storage.Table{Name: storage.TableOwners, Row: storage.Owner{}}, storage.Owner{CMSCluster: cluster, SpaceID: uuid.UUID{1}, ValidFrom: first, OwnerID: uuid.UUID{2}, OwnerName: "Ada", HasLicense: new(uint8(1))})
+		none := int64(0)
+		p := Pool{Name: "main", Clusters: []string{cluster}, Zone: time.UTC, Readings: licensing.DefaultReadings(), Entitlements: []licensing.Entitlement{{From: "2026-01-01", SMP: &none}}}
+		w, err := MakeWhatIf(t.Context(), storage.NewQueries(conn), p, WhatIfQuestion{From: first.AddDate(0, 0, -one.before), To: first.AddDate(0, 0, one.days+one.after), Prices: &licensing.Prices{PMP: 1, SMP: 1}, AllowedDays: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(w.Days) != one.days || w.Days[0].Day != "2026-05-01" || *w.AsItWas.DaysOver != int64(one.days) || w.Cheapest.SMP != 0 {
+			t.Errorf("%+v: %d days, the first %+v, %d over, %d SMP", one, len(w.Days), w.Days[0], *w.AsItWas.DaysOver, w.Cheapest.SMP)
+		}
+		if w.UnusedDays != one.days-1 || len(w.Unused) != 1 { // nobody knows of more days
+			t.Errorf("%+v: %d unused for %d days", one, len(w.Unused), w.UnusedDays)
+		}
+		switch {
+		case one.forecast == "" && w.Forecast != nil:
+			t.Errorf("%+v: a forecast of three weeks: %+v", one, w.Forecast.Days[0])
+		case one.forecast != "" && (w.Forecast == nil || w.Forecast.Days[0].Day != one.forecast || w.Forecast.Days[0].Expected != 6):
+			t.Errorf("%+v: forecast %+v", one, w.Forecast)
+		}
+		for _, period := range [][2]time.Time{{first.AddDate(0, -2, 0), first.AddDate(0, -1, 0)}, {now.AddDate(0, 1, 0), now.AddDate(0, 2, 0)}} {
+			if w, err := MakeWhatIf(t.Context(), storage.NewQueries(conn), p, WhatIfQuestion{From: period[0], To: period[1]}); err == nil {
+				t.Errorf("%s to %s: %+v", period[0], period[1], w.AsItWas)
+			}
+		}
 	}
 }

@@ -158,7 +158,7 @@ func (d Document) rowHeight(cells []any, widths []float64) float64 {
 	for i, cell := range cells {
 		lines = max(lines, int(math.Ceil(float64(utf8.RuneCountInString(shown(cell, d.Zone)))/widths[i])))
 	}
-	return float64(lines)*13.5 + 1.5
+	return min(float64(lines)*13.5+1.5, excelize.MaxRowHeight) // a meeting on 24 Call Bridges may have more
 }
 
 // excel is a cell's value: times as times in the document's zone, so that they can be reckoned with. Text is written as text, so no name becomes a formula.
