@@ -422,16 +422,23 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 		return
 	}
 	states := []collector.TurnState{}
-	complete := true
+	complete, over := true, false // over: nothing more is asked for now
 	now, current := w.poller.deps.Clock(), make(map[string]knownTurn, len(servers))
 	var rows []storage.DeviceSample
-	for _, s := range servers {
+	for _, s := range last(servers, func(s collector.TurnServer) string { return "turnServers/" + deref(s.ID) }, w.stuck) {
 		if s.ID == nil {
 			continue
 		}
 		path := "/turnServers/" + url.PathEscape(*s.ID)
 		// The list carries few fields; what the detail adds changes with the configuration only.
 		known, ok := w.turn[*s.ID]
+		if over {
+			complete = false
+			if ok {
+				current[*s.ID] = known
+			}
+			continue
+		}
 		if !ok || now.Sub(known.read) >= rereadDevice {
 			var detail collector.TurnServer
 			if w.askOne(ctx, "turnServer", path, &detail) {
@@ -457,8 +464,10 @@ func (w *worker) pollTurn(ctx context.Context, row *storage.BridgeSample) {
 			return err
 		}) || gone {
 			complete = complete && gone
+			over = !w.stuck.asked("turnServers/"+*s.ID, w)
 			continue
 		}
+		delete(w.stuck, "turnServers/"+*s.ID)
 		state := collector.TurnState{Name: cmp.Or(deref(s.ServerAddress), *s.ID), Type: deref(s.Type)}
 		for _, e := range hosts {
 			var h collector.TurnHost
@@ -521,10 +530,11 @@ func (w *worker) pollDevices(object, child, kind string, set func(*collector.Bri
 		states := []collector.DeviceState{}
 		complete := true
 		var rows []storage.DeviceSample
-		for _, d := range devices {
+		for _, d := range last(devices, func(d collector.Device) string { return object + "/" + deref(d.ID) }, w.stuck) {
 			if d.ID == nil {
 				continue
 			}
+			key := object + "/" + *d.ID
 			path := "/" + object + "/" + url.PathEscape(*d.ID)
 			if d.URL == nil {
 				id := d.ID
@@ -539,8 +549,12 @@ func (w *worker) pollDevices(object, child, kind string, set func(*collector.Bri
 			var s collector.DeviceStatus
 			if !w.askOne(ctx, child+"Status", path+"/status", &s) {
 				complete = false
+				if !w.stuck.asked(key, w) {
+					break
+				}
 				continue
 			}
+			delete(w.stuck, key)
 			state := collector.DeviceState{Name: cmp.Or(deref(d.URL), *d.ID), Status: deref(s.Status), Active: cmp.Or(s.ActiveRecordings, s.ActiveStreams)}
 			if state.Status != "" && state.Status != "unused" {
 				// A recorder short of disk is still connected.

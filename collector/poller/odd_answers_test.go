@@ -332,3 +332,36 @@ func TestHalfADocumentOnce(t *testing.T) {
 		t.Error("the load limit is not known after seven minutes")
 	}
 }
+
+// TestOneDeviceThatCannotBeRead: a device whose status the bridge cannot tell in time must not hide the devices behind it in the list.
+func TestOneDeviceThatCannotBeRead(t *testing.T) {
+	w, live, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+		switch {
+		case path == "/turnServers":
+			fmt.Fprint(rw, `<turnServers total="3"><turnServer id="a"/><turnServer id="b"/><turnServer id="c"/></turnServers>`)
+		case path == "/webBridges":
+			fmt.Fprint(rw, `<webBridges total="3"><webBridge id="a"><url>c2w://a:1</url></webBridge><webBridge id="b"><url>c2w://b:1</url></webBridge><webBridge id="c"><url>c2w://c:1</url></webBridge></webBridges>`)
+		case strings.HasSuffix(path, "/a/status"):
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		case strings.HasPrefix(path, "/turnServers/") && strings.HasSuffix(path, "/status"):
+			fmt.Fprint(rw, `<turnServer><host><address>192.0.2.1</address><reachable>true</reachable></host></turnServer>`)
+		case strings.HasPrefix(path, "/turnServers/"):
+			fmt.Fprintf(rw, `<turnServer><serverAddress>%s</serverAddress></turnServer>`, path[len("/turnServers/"):])
+		default:
+			fmt.Fprint(rw, `<webBridge><status>success</status></webBridge>`)
+		}
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	devices := w.pollDevices("webBridges", "webBridge", "web_bridge", func(s *collector.BridgeState, v collector.Sample[[]collector.DeviceState]) { s.WebBridges = v })
+	for range 2 {
+		w.spent = false
+		w.pollTurn(t.Context(), &row)
+		w.spent = false
+		devices(t.Context(), &row)
+	}
+	b := live.Snapshot().Bridges[0]
+	if len(b.TurnServers.Value) != 2 || len(b.WebBridges.Value) != 2 {
+		t.Errorf("%d TURN servers and %d Web Bridges are known, want 2 and 2", len(b.TurnServers.Value), len(b.WebBridges.Value))
+	}
+}
