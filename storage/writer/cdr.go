@@ -524,6 +524,7 @@ func (f *factWriter) store(ctx context.Context, facts cdr.Facts) error {
 		table storage.Table
 		rows  []any
 	}{
+		{storage.SessionFacts, pointers(facts.Reopened)},
 		{storage.CallFacts, pointers(facts.Calls)},
 		{storage.LegFacts, pointers(facts.Legs)},
 		{storage.RecordingFacts, pointers(facts.Recordings)},
