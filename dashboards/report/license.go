@@ -426,12 +426,13 @@ type knowledge struct {
 }
 
 // of tells of [start, end) whether figures are computed, as records of every cluster go back as far, and whether nothing is missing in them. A day that
-// has not ended, or that began before a cluster's first record, is not complete.
+// has not ended, or that began before a cluster's first record, is not complete. After the last record of all nothing is known: a quiet day and a broken feed look the same.
 func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 	if k.computed.IsZero() || !start.Before(k.computed) || len(k.clusters) == 0 {
 		return false, false
 	}
 	complete = !end.After(k.computed) && !end.After(k.generated)
+	var last time.Time
 	for _, cluster := range k.clusters {
 		var first time.Time
 		for _, s := range k.sessions {
@@ -441,6 +442,7 @@ func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 			if first.IsZero() || s.FirstTime.Before(first) {
 				first = s.FirstTime
 			}
+			last = later(last, s.LastTime)
 			for _, gap := range s.Gaps {
 				if gap.From.Before(end) && gap.To.After(start) || gap.From.Equal(gap.To) && !gap.From.Before(start) && gap.From.Before(end) {
 					complete = false
@@ -456,6 +458,7 @@ func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 		}
 		computed = computed || first.Before(end)
 	}
+	computed = computed && !last.Before(start)
 	return computed, complete && computed
 }
 
