@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -106,13 +107,27 @@ func Rules(o Options) ([]byte, error) {
 		out.WriteString(head)
 		out.WriteString(groups)
 	}
-	text := out.String()
-	for old, replacement := range map[string]string{defaultBase: o.BaseURL, defaultGrafana: o.GrafanaURL} {
-		if replacement != "" {
-			text = strings.ReplaceAll(text, old, strings.TrimSuffix(replacement, "/"))
-		}
+	base, err := address(o.BaseURL, defaultBase)
+	if err != nil {
+		return nil, err
 	}
-	return []byte(text), nil
+	dashboards, err := address(o.GrafanaURL, defaultGrafana)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(strings.NewReplacer(defaultBase, base, defaultGrafana, dashboards).Replace(out.String())), nil
+}
+
+// address is where links begin, written so that it can stand in a rule.
+func address(text, usual string) (string, error) {
+	if text == "" {
+		return usual, nil
+	}
+	parsed, err := url.Parse(text)
+	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Hostname() == "" || parsed.RawQuery != "" || parsed.Fragment != "" {
+		return "", fmt.Errorf("%q is no address such as %s", text, usual)
+	}
+	return strings.TrimRight(parsed.String(), "/"), nil
 }
 
 func setThreshold(text, name string, value float64) string {

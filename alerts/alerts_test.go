@@ -149,6 +149,20 @@ func TestOverrides(t *testing.T) {
 	if bytes.Contains(text, []byte("127.0.0.1:3000")) || bytes.Contains(text, []byte("vector(0.8)")) {
 		t.Error("a default is left")
 	}
+	for _, bad := range []string{"x y", "javascript:alert(1)", "https://", "https://bw.example.org/?a=b"} {
+		if _, err := Rules(Options{BaseURL: bad}); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("the address %q: %v", bad, err)
+		}
+	}
+	text, err = Rules(Options{BaseURL: "http://127.0.0.1:3000/bw", GrafanaURL: "http://127.0.0.1:8800/{{g}}/\"x\""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"runbook_url: http://127.0.0.1:3000/bw/runbooks/CMSBridgeDown\n", "dashboard_url: http://127.0.0.1:8800/%7B%7Bg%7D%7D/%22x%22/d/bridgewatch-"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in the rules", want)
+		}
+	}
 	if _, err := Rules(Options{Set: map[string]float64{"load_warming": 1}}); err == nil || !strings.Contains(err.Error(), "load_warning") {
 		t.Errorf("an unknown threshold: %v", err)
 	}

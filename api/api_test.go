@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -94,6 +95,7 @@ func TestAPI(t *testing.T) {
 	defer server.Close()
 
 	all := get(t, server, "/api/v1/calls", 200)
+	get(t, server, "/api/v1/completeness?from=2026-11-21&to=2026-11-20", 400)
 	if got, want := names(all), []string{"Open end", "Größe & Review", "Stand-up"}; !slices.Equal(got, want) {
 		t.Errorf("calls = %v, want %v, newest first", got, want)
 	}
@@ -171,6 +173,83 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// TestOddTexts: what is searched for may hold any character, as names and addresses do, and a filter that would not filter is refused.
+func TestOddTexts(t *testing.T) {
+	conn := storagetest.Store(t)
+	base := time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Second)
+	c := call(base, 0, "Labor\\Nord\tA\\n")
+	insert(t, conn, storage.CallFacts, c)
+	insert(t, conn, storage.LegFacts, &cdr.Leg{ID: uuid.New(), CallID: c.ID, Session: c.Session, Cluster: "emea", Bridge: "cb1", DisplayName: `DOMAIN\user`, Start: c.Start, End: c.End,
+		EndHow: cdr.EndRecord, EndReason: `odd\'reason`, Calls: []uuid.UUID{}, Alarms: []cdr.Alarm{{Type: `al\arm`}}, Version: 12})
+	queries := storage.NewQueries(conn)
+	server := httptest.NewServer(New(Config{}, Deps{Store: func() Store { return queries }, Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer server.Close()
+	for path, want := range map[string]int{
+		"calls?q=" + url.QueryEscape(`labor\nord`):      1,
+		"calls?q=" + url.QueryEscape("nord\ta\\n"):      1,
+		"calls?q=" + url.QueryEscape("nord\ta\n"):       0,
+		"calls?q=" + url.QueryEscape(`\`):               1,
+		"calls?q=%00":                                   0,
+		"calls?q=" + url.QueryEscape(`main\USER`):       1, // by a leg of it
+		"calls?bridge=" + url.QueryEscape(`\`):          0,
+		"legs?q=" + url.QueryEscape(`domain\u`):         1,
+		"legs?reason=" + url.QueryEscape(`odd\'reason`): 1,
+		"legs?alarm=" + url.QueryEscape(`al\arm`):       1,
+		"meetings?q=" + url.QueryEscape(`r\N`):          1,
+		"alarms?bridge=" + url.QueryEscape(`\`):         0,
+	} {
+		if items := get(t, server, "/api/v1/"+path, 200)["items"].([]any); len(items) != want {
+			t.Errorf("%s: %d items, want %d", path, len(items), want)
+		}
+	}
+	for _, path := range []string{"legs?call=" + uuid.Nil.String(), "calls?space=" + uuid.Nil.String(), "calls?at=0001-01-01T00:00:00Z", "completeness?from=2026-02-01&to=2026-01-01"} {
+		if answer := get(t, server, "/api/v1/"+path, 400); answer["error"] == nil {
+			t.Errorf("%s: no error text in %v", path, answer)
+		}
+	}
+}
+
+// TestCallRecords: the records of a call and its legs, with what nobody knows of them, page by page.
+func TestCallRecords(t *testing.T) {
+	conn := storagetest.Store(t)
+	c := call(time.Now().UTC().Add(-time.Hour).Truncate(time.Second), 0, "Stand-up")
+	insert(t, conn, storage.CallFacts, c)
+	leg := uuid.NewString()
+	body := `<records session="` + c.Session.String() + `">` + fmt.Sprintf(`
+<record type="callStart" time="2026-03-14T09:00:00Z" correlatorIndex="0" newAttribute="a"><call id="%[1]s"><name>Stand-up</name></call></record>
+<record type="callLegStart" time="2026-03-14T09:00:01Z" correlatorIndex="1"><callLeg id="%[2]s"><call>%[1]s</call><newThing kind="b">text</newThing></callLeg></record>
+<record type="callLegStart" time="2026-03-14T09:00:02Z" correlatorIndex="2"><callLeg id="%[3]s"><type>sip</type></callLeg></record>
+<record type="callLegEnd" time="2026-03-14T09:00:03Z" correlatorIndex="3"><callLeg id="%[2]s"><reason>error</reason><streamKey>hush</streamKey></callLeg></record>
+</records>`, c.ID, leg, uuid.New())
+	for raw, err := range cdr.Scan(strings.NewReader(body), cdr.Limits{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := cdr.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insert(t, conn, storage.Records, storage.RecordRow(cdr.SourcedRecord{Record: record, Source: "cb1", Cluster: "emea"}, string(raw.XML)))
+	}
+	queries := storage.NewQueries(conn)
+	server := httptest.NewServer(New(Config{}, Deps{Store: func() Store { return queries }, Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer server.Close()
+	path := "/api/v1/calls/" + c.ID.String() + "/records"
+	var got []string
+	page := get(t, server, path+"?limit=2", 200)
+	for _, answer := range []map[string]any{page, get(t, server, path+"?after="+page["next"].(string), 200)} {
+		for _, item := range answer["items"].([]any) {
+			r := item.(map[string]any)
+			got = append(got, fmt.Sprint(r["correlator_index"], r["type"], r["unknown_fields"]))
+		}
+	}
+	if want := []string{"0callStartmap[@newAttribute:a]", "1callLegStartmap[callLeg/newThing:text callLeg/newThing/@kind:b]", "3callLegEndmap[callLeg/streamKey:(masked)]"}; !slices.Equal(got, want) {
+		t.Errorf("records = %q, want %q", got, want)
+	}
+	get(t, server, path+"?after=x", 400)
+	get(t, server, "/api/v1/calls/"+uuid.NewString()+"/records", 404)
+}
+
 // TestOpenAPI: the document describes every route and each of its parameters, and nothing else.
 func TestOpenAPI(t *testing.T) {
 	s := New(Config{}, Deps{Store: func() Store { return nil }, Log: slog.New(slog.DiscardHandler)})
@@ -199,8 +278,77 @@ func TestOpenAPI(t *testing.T) {
 	if want := []string{"active", "after", "at", "bridge", "cluster", "from", "limit", "q", "space", "to"}; !slices.Equal(parameters, want) {
 		t.Errorf("parameters of calls = %v, want %v", parameters, want)
 	}
-	if calls.Responses["200"] == nil || calls.Responses["400"] == nil {
-		t.Errorf("answers of calls = %v", calls.Responses)
+	for _, status := range []string{"200", "400", "503"} {
+		if calls.Responses[status] == nil {
+			t.Errorf("the answer %s of calls is not described: %v", status, calls.Responses)
+		}
+	}
+}
+
+// TestOpenAPITypes: what a client made from the document would send and take is what is taken and sent.
+func TestOpenAPITypes(t *testing.T) {
+	s := New(Config{}, Deps{Store: func() Store { return nil }, Log: slog.New(slog.DiscardHandler)})
+	text, err := openAPI(s.routes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document map[string]any
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	at := func(path ...string) any {
+		var found any = document
+		for _, key := range path {
+			object, _ := found.(map[string]any)
+			found = object[key]
+		}
+		return found
+	}
+	// types lists what a schema allows, through references.
+	var types func(schema any) []string
+	types = func(schema any) (list []string) {
+		object, _ := schema.(map[string]any)
+		if ref, ok := object["$ref"].(string); ok {
+			return types(at(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
+		}
+		if object["type"] != nil && object["anyOf"] != nil {
+			t.Errorf("both a type and a choice: %v", object)
+		}
+		if one, ok := object["type"].(string); ok {
+			list = append(list, one)
+		}
+		if several, ok := object["type"].([]any); ok {
+			for _, one := range several {
+				list = append(list, one.(string))
+			}
+		}
+		if several, ok := object["anyOf"].([]any); ok {
+			for _, one := range several {
+				list = append(list, types(one)...)
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	parameters, _ := at("paths", "/api/v1/licenses/usage", "get", "parameters").([]any)
+	for _, p := range parameters {
+		if p := p.(map[string]any); p["name"] == "step" && !slices.Equal(types(p["schema"]), []string{"string"}) {
+			t.Errorf("step, such as 5m, is described as %v", types(p["schema"]))
+		}
+	}
+	properties := func(schema, name string) any { return at("components", "schemas", schema, "properties", name) }
+	for _, c := range []struct {
+		schema, property string
+		want             []string
+	}{
+		{"ApiUsageStep", "reported", []string{"null", "object"}},
+		{"ApiUsageStep", "smp", []string{"null", "number"}},
+		{"StorageCall", "space_id", []string{"null", "string"}},
+		{"StorageCall", "end", []string{"null", "string"}},
+	} {
+		if got := types(properties(c.schema, c.property)); !slices.Equal(got, c.want) {
+			t.Errorf("%s.%s is described as %v, want %v", c.schema, c.property, got, c.want)
+		}
 	}
 }
 

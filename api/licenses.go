@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/dashboards/report"
@@ -143,10 +142,11 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		r.SMPSixths, r.PMP, r.Recording = max(r.SMPSixths, b.SMPSixths()), max(r.PMP, licensing.Nearest(b.PMP)), max(r.Recording, licensing.Nearest(b.Recording+b.Streaming))
 		r.SMP = licensing.Licenses(r.SMPSixths)
 	}
-	first, err := firstRecord(ctx, store, pool.Clusters)
+	complete, err := store.Completeness(ctx, storage.Period{})
 	if err != nil {
 		return answer, err
 	}
+	first := complete.FirstRecord(pool.Clusters)
 	for i, at := 0, period.From; at.Before(period.To); i, at = i+1, at.Add(step) {
 		item := usageStep{Time: at.UTC(), Reported: reported[i]}
 		if !computed.IsZero() && at.Add(step).After(first) && i < len(figures.Steps) {
@@ -161,18 +161,4 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		answer.ComputedUntil, answer.OwnerGroups = &computed, append([]storage.GroupUse{}, figures.Groups...)
 	}
 	return answer, nil
-}
-
-// firstRecord is the time of the first record of some clusters; zero where none is known.
-func firstRecord(ctx context.Context, store Store, clusters []string) (first time.Time, err error) {
-	known, err := store.Completeness(ctx, storage.Period{})
-	if err != nil {
-		return first, err
-	}
-	for _, s := range known.Sources {
-		if slices.Contains(clusters, s.Cluster) && (first.IsZero() || s.FirstTime.Before(first)) {
-			first = s.FirstTime
-		}
-	}
-	return first, nil
 }

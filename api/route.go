@@ -127,6 +127,10 @@ func decodeParams(req *http.Request, v reflect.Value) error {
 		if err := setParam(v.Field(i), name, values[0]); err != nil {
 			return err
 		}
+		switch v.Field(i).Interface() {
+		case uuid.UUID{}, time.Time{}: // would be taken for a parameter that is not given
+			return badRequest("parameter %q: %q names nothing", name, values[0])
+		}
 	}
 	for name := range query {
 		if !slices.Contains(known, name) {

@@ -88,7 +88,7 @@ func (w *walker[D]) walk(at *step[D], e *etree.Element, top bool) {
 		case top && a.Key == "id":
 			w.rec.ID = ParseID(a.Value)
 		default:
-			if next := at.next[a.Key]; next == nil || !w.set(next.field, strings.TrimSpace(a.Value)) {
+			if next := at.child(a.Key); next == nil || !w.set(next.field, strings.TrimSpace(a.Value)) {
 				w.rec.unknown(w.path(e)+"/@"+a.Key, a.Value)
 			}
 		}
@@ -98,7 +98,7 @@ func (w *walker[D]) walk(at *step[D], e *etree.Element, top bool) {
 		if !ok {
 			continue
 		}
-		next := at.next[child.Tag]
+		next := at.child(child.Tag)
 		switch {
 		case next == nil:
 			w.other(child, top)
@@ -108,6 +108,9 @@ func (w *walker[D]) walk(at *step[D], e *etree.Element, top bool) {
 				w.rec.unknown(w.path(child), text)
 			}
 		default:
+			if presence := next.field.set == nil; presence && hasElements(child) {
+				w.set(next.field, "")
+			}
 			if hasElements(child) || !w.set(next.field, text(child)) {
 				w.rec.keep(w.path(child), child)
 				continue
@@ -161,7 +164,14 @@ func (w *walker[D]) alarm(leg *LegDetail, e *etree.Element) {
 		take(attr.Key, w.path(e)+"/@"+attr.Key, attr.Value)
 	}
 	for _, c := range e.ChildElements() {
+		if hasElements(c) || len(c.Attr) > 0 {
+			w.rec.keep(w.path(c), c)
+			continue
+		}
 		take(c.Tag, w.path(c), text(c))
+	}
+	if text := text(e); text != "" {
+		w.rec.unknown(w.path(e), text)
 	}
 	if a.Type != "" || a.DurationPercent != nil {
 		leg.Alarms = append(leg.Alarms, a)

@@ -92,6 +92,29 @@ func seconds(start time.Time, end *time.Time) *int64 {
 	return &n
 }
 
+// startedBy is the start of what lasted some seconds until end, known to have begun at the time known or before. A duration that reaches back beyond the times
+// that a record may have (ParseTime) says nothing.
+func startedBy(known, end time.Time, seconds int64) time.Time {
+	if seconds < 0 || seconds > end.Unix() {
+		return known
+	}
+	if start := end.Add(-time.Duration(seconds) * time.Second); start.Before(known) {
+		return start
+	}
+	return known
+}
+
+// Begins is the earliest start that a record can give its object: its time, less the duration that it says.
+func (r Record) Begins() time.Time {
+	switch {
+	case r.Leg != nil && r.Leg.DurationSeconds != nil:
+		return startedBy(r.Time, r.Time, *r.Leg.DurationSeconds)
+	case r.Call != nil && r.Call.DurationSeconds != nil:
+		return startedBy(r.Time, r.Time, *r.Call.DurationSeconds)
+	}
+	return r.Time
+}
+
 // ended is the time of a call's own callEnd, nil without one.
 func (o *objectState) ended(t Type) *time.Time {
 	var at *time.Time
@@ -184,9 +207,7 @@ func (l *Ledger) call(o *objectState) (Call, bool) {
 	if row.StartInferred {
 		row.Start = first
 		if end != nil && row.DurationSeconds != nil {
-			if t := end.Time.Add(-time.Duration(*row.DurationSeconds) * time.Second); t.Before(row.Start) {
-				row.Start = t
-			}
+			row.Start = startedBy(row.Start, end.Time, *row.DurationSeconds)
 		}
 	}
 	if end != nil {
@@ -355,9 +376,7 @@ func (l *Ledger) endLeg(row *Leg, end *SourcedRecord) {
 	row.RxVideoGapSeconds, row.RxVideoGapDensity = small(d.RxVideo.Gap.Duration), small(d.RxVideo.Gap.Density)
 	// A leg whose start was missed began its duration before its end (cms-cdr 5), unless a record proves that it was there earlier.
 	if row.StartInferred && row.DurationSeconds != nil {
-		if start := t.Add(-time.Duration(*row.DurationSeconds) * time.Second); start.Before(row.Start) {
-			row.Start = start
-		}
+		row.Start = startedBy(row.Start, t, *row.DurationSeconds)
 	}
 }
 

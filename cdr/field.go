@@ -216,8 +216,8 @@ var legFields = append([]field[LegDetail]{
 		decimal(func(d *LegDetail) **float64 { return &d.Usage.PresentationViewer })},
 	{Field{Path: "mediaUsagePercentages/presentationContributor", Kind: "decimal", Since: "1.6 or before", Types: endOnly, Meaning: "Share of the time it sent content, percent"},
 		decimal(func(d *LegDetail) **float64 { return &d.Usage.PresentationContributor })},
-	// One source declares it beside the group, too, and the change log writes it with a capital S.
-	{Field{Path: "mediaUsagePercentages/multistreamVideo", Aliases: []string{"mediaUsagePercentages/multiStreamVideo", "multistreamVideo", "multiStreamVideo"},
+	// One source declares it beside the group, too.
+	{Field{Path: "mediaUsagePercentages/" + anyCase, Aliases: []string{anyCase},
 		Kind: "decimal", Since: "2.2", Types: endOnly, Meaning: "Share of the time it used several video streams, percent"},
 		decimal(func(d *LegDetail) **float64 { return &d.Usage.Multistream })},
 }, mediaFields()...)
@@ -303,6 +303,17 @@ func Fields() []Field {
 type step[D any] struct {
 	next  map[string]*step[D]
 	field *field[D]
+}
+
+// anyCase is the one name that is matched without regard to case: the change log writes it otherwise than the wire (cms-cdr 2.5, 7.1).
+const anyCase = "multistreamVideo"
+
+// child is the step that an element or attribute of that name leads to, nil if it is unknown.
+func (s *step[D]) child(name string) *step[D] {
+	if next := s.next[name]; next != nil || !strings.EqualFold(name, anyCase) {
+		return next
+	}
+	return s.next[anyCase]
 }
 
 func steps[D any](fields []field[D]) *step[D] {

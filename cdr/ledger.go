@@ -390,10 +390,7 @@ func (l *Ledger) Add(r SourcedRecord) (isNew bool) {
 		s.row.Source, s.row.SourceCluster = r.Source, r.Cluster
 	}
 	if fresh || !s.row.FirstTime.Equal(firstTime) || s.bridge() != bridge {
-		l.rank(s.bridge())
-		if s.bridge() != bridge {
-			l.rank(bridge)
-		}
+		l.rank()
 	}
 	if known {
 		return false
@@ -434,16 +431,29 @@ func (l *Ledger) judge(s *sessionState, r SourcedRecord) {
 	}
 }
 
-// rank finds the latest session of a bridge, by its first record; the others are superseded by it.
-func (l *Ledger) rank(bridge bridgeKey) {
-	var latest *sessionState
+// rank finds the latest sessions, by their first records; the others of the same bridge are superseded. A bridge that joins or leaves a cluster restarts, and
+// its sessions before or after carry no GUID.
+func (l *Ledger) rank() {
+	ofGUID, ofToken, unnamed := map[uuid.UUID]*sessionState{}, map[tokenKey]*sessionState{}, map[tokenKey]*sessionState{}
 	for _, s := range l.sessions {
-		if s.bridge() == bridge && (latest == nil || cmp.Or(s.row.FirstTime.Compare(latest.row.FirstTime), bytes.Compare(s.row.ID[:], latest.row.ID[:])) > 0) {
-			latest = s
+		b := s.bridge()
+		if s.beganAfter(ofToken[b.token]) {
+			ofToken[b.token] = s
+		}
+		if b.guid != uuid.Nil && s.beganAfter(ofGUID[b.guid]) {
+			ofGUID[b.guid] = s
+		}
+		if b.guid == uuid.Nil && s.beganAfter(unnamed[b.token]) {
+			unnamed[b.token] = s
 		}
 	}
 	for _, s := range l.sessions {
-		if superseded := s != latest; s.bridge() == bridge && s.row.Superseded != superseded {
+		b := s.bridge()
+		superseded := s != ofToken[b.token]
+		if b.guid != uuid.Nil {
+			superseded = s != ofGUID[b.guid] || !s.beganAfter(unnamed[b.token])
+		}
+		if s.row.Superseded != superseded {
 			s.row.Superseded, s.dirty = superseded, true
 			l.reopen(s.row.ID)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,4 +184,24 @@ func BenchmarkDecode(b *testing.B) {
 		n += len(decodeAll(b, meeting))
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+}
+
+// TestJoinsAndLeavesACluster: with it a bridge restarts, and its GUID comes or goes; what the session before left open is closed. Another bridge that sends by the
+// same token is not taken for it.
+func TestJoinsAndLeavesACluster(t *testing.T) {
+	session := func(n int, bridge, hour string) string {
+		return fmt.Sprintf(`<records session="%[1]d981193c-c935-4d40-bf10-1777a6fa14e5"%[2]s><record type="callStart" time="2023-03-14T%[3]s:00:00Z" recordIndex="1" correlatorIndex="0"><call id="%[1]dab08610-9fc9-4da0-b50a-c8fc22006eae"/></record></records>`, n, bridge, hour)
+	}
+	const x, y = ` callBridge="8c625621-2923-441a-8d47-219ccfae927b"`, ` callBridge="9c625621-2923-441a-8d47-219ccfae927b"`
+	records := decodeAll(t, session(1, "", "06")+session(2, x, "07")+session(3, "", "08")+session(4, x, "09")+session(5, y, "10"))
+	want := []EndHow{EndNewSession, EndNewSession, EndNewSession, EndNone, EndNone}
+	for range 2 {
+		facts := Build(records, DefaultSettings(), time.Date(2023, 3, 14, 12, 0, 0, 0, time.UTC))
+		for i, call := range facts.Calls {
+			if call.EndHow != want[i] {
+				t.Errorf("the call of session %d: end %q, want %q", i+1, call.EndHow, want[i])
+			}
+		}
+		slices.Reverse(records)
+	}
 }

@@ -180,20 +180,21 @@ func (m *model) whose(session uuid.UUID) (guid uuid.UUID, cluster, source string
 	return guid, cluster, source
 }
 
-// sameBridge is what tells the sessions of one bridge: its GUID, without one the token.
-func (m *model) sameBridge(session uuid.UUID) string {
-	guid, cluster, source := m.whose(session)
-	if guid != uuid.Nil {
-		return guid.String()
+// sameBridge: two sessions are of one bridge if their GUIDs say so; where one has none, as outside a cluster, if one token brought them.
+func (m *model) sameBridge(a, b uuid.UUID) bool {
+	guid, cluster, source := m.whose(a)
+	guidB, clusterB, sourceB := m.whose(b)
+	if guid != uuid.Nil && guidB != uuid.Nil {
+		return guid == guidB
 	}
-	return cluster + "/" + source
+	return cluster == clusterB && source == sourceB
 }
 
 // superseded: a session of the same bridge began later.
 func (m *model) superseded(session uuid.UUID) bool {
 	began := *firstTime(m.ofSession(session), any1)
 	for _, other := range m.sessions() {
-		if other == session || m.sameBridge(other) != m.sameBridge(session) {
+		if other == session || !m.sameBridge(other, session) {
 			continue
 		}
 		if at := *firstTime(m.ofSession(other), any1); at.After(began) || at.Equal(began) && other.String() > session.String() {

@@ -456,9 +456,15 @@ func parseIndex(name, text string) (int64, error) {
 	return n, nil
 }
 
-// ParseTime reads the time of a record: RFC 3339 with any offset and fraction, between 1970 and 2106 (what storage can hold).
+// ParseTime reads the time of a record: RFC 3339 with any offset and fraction, between 1970 and 2106 (what storage can hold). A leap second, which
+// [time.Time] does not have, is the second before it.
 func ParseTime(text string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(text))
+	plain := strings.ToUpper(strings.TrimSpace(text))
+	const minute = len("2006-01-02T15:04")
+	if len(plain) > minute && strings.HasPrefix(plain[minute:], ":60") {
+		plain = plain[:minute] + ":59" + plain[minute+len(":60"):]
+	}
+	t, err := time.Parse(time.RFC3339Nano, plain)
 	if err != nil || t.Unix() < 0 || t.Unix() >= 1<<32 {
 		return time.Time{}, fmt.Errorf("record time is %q", clip([]byte(text)))
 	}

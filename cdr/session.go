@@ -1,6 +1,8 @@
 package cdr
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -120,15 +122,20 @@ func restoreSession(row Session) *sessionState {
 	return s
 }
 
-// bridgeKey tells sessions of one bridge from those of others.
+// bridgeKey is what tells sessions of one bridge: its GUID, and the token where one of two sessions has no GUID, as the bridge was in no cluster then.
 type bridgeKey struct {
-	guid            uuid.UUID
-	cluster, source string
+	guid  uuid.UUID
+	token tokenKey
 }
 
+// tokenKey is the token by which records came.
+type tokenKey struct{ cluster, source string }
+
 func (s *sessionState) bridge() bridgeKey {
-	if s.row.BridgeID != uuid.Nil {
-		return bridgeKey{guid: s.row.BridgeID}
-	}
-	return bridgeKey{cluster: s.row.SourceCluster, source: s.row.Source}
+	return bridgeKey{s.row.BridgeID, tokenKey{s.row.SourceCluster, s.row.Source}}
+}
+
+// beganAfter orders sessions by their first records; b may be nil.
+func (s *sessionState) beganAfter(b *sessionState) bool {
+	return b == nil || cmp.Or(s.row.FirstTime.Compare(b.row.FirstTime), bytes.Compare(s.row.ID[:], b.row.ID[:])) > 0
 }

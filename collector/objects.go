@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -221,15 +222,19 @@ type MediaStream struct {
 	FrameRate            *float64 `cms:"frameRate" unit:"1/s" column:"leg_samples.frame_rate"`
 }
 
-// Database is /system/database. The guide's tables say "attribute" where samples show elements, so the decoder takes either.
+// Database is /system/database. The guide's tables say "attribute" where samples show elements, so the decoder takes either; it does not show where the error stands.
 type Database struct {
-	Clustered  *string        `cms:"clustered" unit:"enum" column:"settings.value"`
-	Error      *string        `cms:"cluster>error" unit:"text" column:"device_samples.detail"`
-	TotalNodes *int64         `cms:"cluster>totalNodes" unit:"nodes" column:"settings.value"`
-	NodeInUse  *string        `cms:"cluster>nodeInUse" unit:"text" column:"settings.value"`
-	Nodes      []DatabaseNode `cms:"cluster>node"`
-	Empties    Empties
+	Clustered    *string        `cms:"clustered" unit:"enum" column:"settings.value"`
+	Error        *string        `cms:"cluster>error" unit:"text" column:"device_samples.detail"`
+	ErrorOutside *string        `cms:"error" unit:"text" column:"device_samples.detail"`
+	TotalNodes   *int64         `cms:"cluster>totalNodes" unit:"nodes" column:"settings.value"`
+	NodeInUse    *string        `cms:"cluster>nodeInUse" unit:"text" column:"settings.value"`
+	Nodes        []DatabaseNode `cms:"cluster>node"`
+	Empties      Empties
 }
+
+// Trouble is the error, wherever it stands; nil where there is none.
+func (d Database) Trouble() *string { return cmp.Or(d.Error, d.ErrorOutside) }
 
 // DatabaseNode is one node of the database cluster as one Call Bridge sees it.
 type DatabaseNode struct {

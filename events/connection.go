@@ -68,6 +68,7 @@ func (m *Machine) Open(now time.Time) {
 	m.connection = connection{phase: Settling, subs: map[int]*subscription{}, heard: now, dirty: now.Add(-m.cfg.Collect)}
 	for _, r := range m.calls {
 		r.confirmed, r.fresh, r.settled, r.rosterSub, r.infoSub = false, false, false, 0, 0
+		r.unfollow()
 		for _, p := range r.people {
 			p.confirmed = false
 		}
@@ -152,10 +153,12 @@ func (m *Machine) TakeRequest(now time.Time) []byte {
 	return encodeRequest(m.request, set)
 }
 
-// wanted gives subscriptions to calls as far as the ceiling allows and returns the set: the list of calls, rosters, infos. Calls that came first keep theirs.
+// wanted gives subscriptions to calls as far as the ceiling allows and returns the set: the list of calls, rosters, infos. Calls that have a roster keep it, then
+// calls that came first get theirs: one that was learnt earlier may be confirmed later.
 func (m *Machine) wanted(now time.Time) []request {
 	calls := byNumber(m.calls)
 	calls = slices.DeleteFunc(calls, func(r *roster) bool { return !r.confirmed || !r.ending.IsZero() })
+	slices.SortStableFunc(calls, func(a, b *roster) int { return withoutRoster(a) - withoutRoster(b) })
 	var list, rosters, infos []request
 	for _, sub := range m.subs {
 		if sub.Type == typeCalls {
@@ -189,6 +192,13 @@ func (m *Machine) wanted(now time.Time) []request {
 	slices.SortFunc(rosters, byIndex)
 	slices.SortFunc(infos, byIndex)
 	return slices.Concat(list, rosters, infos)
+}
+
+func withoutRoster(r *roster) int {
+	if r.rosterSub == 0 {
+		return 1
+	}
+	return 0
 }
 
 func (m *Machine) acknowledged(now time.Time, f Frame) error {
@@ -237,7 +247,7 @@ func (m *Machine) states(now time.Time, c content) error {
 // enter puts a subscription into a state.
 func (m *Machine) enter(now time.Time, sub *subscription, state string) {
 	if sub.state == stateActive && sub.Type == typeRoster {
-		sub.call.Roster = RosterNone // until it is active again, or read over REST
+		sub.call.unfollow()
 	}
 	sub.state, sub.since = clip(state), now
 	switch state {

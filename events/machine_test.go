@@ -300,3 +300,112 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// TestNumbersAtTheEdge: a counter that falls would end the program, so the numbers a bridge gives its messages must not make one fall.
+func TestNumbersAtTheEdge(t *testing.T) {
+	f := open(t, DefaultConfig())
+	var before int64
+	for _, id := range []int64{1<<63 - 1, 1, -1 << 63, 1<<63 - 1, 0, 7, 1<<63 - 1} {
+		frame, err := ParseFrame(fmt.Appendf(nil, `{"type":"message","message":{"messageId":%d,"type":"other"}}`, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id == 7 {
+			f.m.Lost(f.now, "test")
+			f.m.Open(f.now)
+		}
+		if err := f.m.Receive(f.now, frame); err != nil {
+			t.Fatal(err)
+		}
+		holes := f.m.Stats().Holes
+		if holes < before || holes > 1<<40 {
+			t.Fatalf("message %d: %d holes after %d", id, holes, before)
+		}
+		before = holes
+	}
+	if before == 0 {
+		t.Error("no holes counted")
+	}
+}
+
+// TestCeilingAndSnapshotInPieces: calls that have a roster keep it when calls that were learnt before them are confirmed later; nobody loses one without being read over REST.
+func TestCeilingAndSnapshotInPieces(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Ceiling = 3 // the list and two rosters
+	f := open(t, cfg)
+	add := func(calls ...string) {
+		for _, call := range calls {
+			f.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": %q, "updateType": "add" } ]`, call)
+		}
+		f.turn(time.Second)
+	}
+	add("a", "b", "c", "d")
+	f.m.Lost(f.now, "test")
+	f.m.Open(f.now)
+	f.next = 0
+	f.turn(0)
+	// The snapshot comes in two pieces, the calls known last first; a request goes out between them.
+	add("c", "d")
+	add("a", "b")
+	stated := map[int]bool{}
+	for _, index := range f.m.stated {
+		stated[index] = true
+	}
+	if len(stated) != 3 {
+		t.Fatalf("the set stated has %d entries, want 3", len(stated))
+	}
+	_, missing := f.m.NeedsREST()
+	for id, r := range f.m.calls {
+		if !stated[r.rosterSub] && !slices.Contains(missing, id) {
+			t.Errorf("call %s: its roster (index %d) is not in the set stated, and it is not read over REST", id, r.rosterSub)
+		}
+	}
+}
+
+// TestCeilingAfterLoss: a call that was followed before the bridge was lost, and has no room in the set since, is known by REST from then on; so is one that was
+// said to be gone and lives after all.
+func TestCeilingAfterLoss(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Ceiling = 2 // the list and one roster
+	f := open(t, cfg)
+	add := func(call string) {
+		f.send(`"type": "callListUpdate", "subscriptionIndex": 1, "updates": [ { "call": %q, "updateType": "add" } ]`, call)
+		f.turn(time.Second)
+	}
+	read := func(name string) {
+		t.Helper()
+		if _, missing := f.m.NeedsREST(); !slices.Contains(missing, "a") {
+			t.Fatalf("%v need REST, want a too", missing)
+		}
+		f.m.ReconcileRoster(f.now, f.now, "a", []ListedParticipant{{ID: "anna", Name: name, State: "connected"}})
+		call := f.m.calls["a"]
+		if anna := call.people["anna"]; call.Roster != RosterREST || call.Stale || anna.Stale || anna.Name != name {
+			t.Errorf("roster by %s, call stale %v, anna stale %v, name %q; want it by REST, and fresh, name %q", call.Roster, call.Stale, anna.Stale, anna.Name, name)
+		}
+	}
+	add("a")
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": 2, "state": "active" } ]`)
+	f.send(`"type": "rosterUpdate", "subscriptionIndex": 2, "updates": [ { "participant": "anna", "updateType": "add", "name": "Anna", "state": "connected" } ]`)
+	f.turn(time.Minute)
+
+	f.m.Lost(f.now, "test")
+	f.m.Open(f.now)
+	f.next = 0
+	f.turn(0)
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": %d, "state": "active" } ]`, f.m.index)
+	list := f.m.index
+	for _, call := range []string{"b", "a"} {
+		f.send(`"type": "callListUpdate", "subscriptionIndex": %d, "updates": [ { "call": %q, "updateType": "add" } ]`, list, call)
+		f.turn(time.Second)
+	}
+	read("Anna Falk")
+
+	f.send(`"type": "callListUpdate", "subscriptionIndex": %d, "updates": [ { "call": "b", "updateType": "remove", "reason": "allLeft" } ]`, list)
+	f.turn(time.Second)
+	roster := f.m.calls["a"].rosterSub
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": %d, "state": "active" } ]`, roster)
+	f.send(`"type": "subscriptionUpdate", "subscriptions": [ { "index": %d, "state": "deactivated" } ]`, roster)
+	if call := f.m.calls["a"]; call.Roster != RosterNone {
+		t.Errorf("roster by %s after it was deactivated", call.Roster)
+	}
+}

@@ -229,6 +229,13 @@ type roster struct {
 	missed bool
 }
 
+// unfollow notes that no subscription tells of the roster any more: it is not known until one does, or it is read over REST.
+func (r *roster) unfollow() {
+	if r.Roster == RosterEvents {
+		r.Roster = RosterNone
+	}
+}
+
 // snapshot tells whether what comes now for the roster may be of long ago.
 func (r *roster) snapshot() bool { return !r.settled && !r.fresh }
 

@@ -259,6 +259,7 @@ func (m *Machine) deactivated(now time.Time, r *roster) {
 		return
 	}
 	r.ending = now
+	r.unfollow()
 	for _, p := range r.everybody() {
 		m.leave(now, r, p, ReasonCallGone)
 	}

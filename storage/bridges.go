@@ -95,7 +95,7 @@ func (q *Queries) Alarms(ctx context.Context, f AlarmFilter) ([]AlarmInterval, *
 	}
 	for column, value := range map[string]string{"call_bridge": f.Bridge, "cms_cluster": f.Cluster, "type": f.Type} {
 		if value != "" {
-			c.add(fmt.Sprintf("%[1]s = {%[1]s:String}", column), column, value)
+			c.add(fmt.Sprintf("%[1]s = {%[1]s:String}", column), column, textParam(value))
 		}
 	}
 	if f.After != nil {

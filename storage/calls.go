@@ -133,7 +133,7 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 	}
 	if f.Text != "" {
 		c.add("("+contains("name")+" OR "+contains("owner_name")+" OR "+contains("cdr_tag")+" OR id IN (SELECT call_id FROM call_legs WHERE "+legsOfCalls+" AND "+legTextClause+"))",
-			"text", f.Text)
+			"text", textParam(f.Text))
 	}
 	equal(c, "call_bridge", "bridge", f.Bridge)
 	equal(c, "cms_cluster", "cluster", f.Cluster)
@@ -142,7 +142,7 @@ func (q *Queries) Calls(ctx context.Context, f CallFilter) ([]Call, *Cursor, err
 	}
 	for i, bridge := range f.Except {
 		cluster, name := fmt.Sprintf("except_cluster%d", i), fmt.Sprintf("except_bridge%d", i)
-		c.add(fmt.Sprintf("NOT (cms_cluster = {%s:String} AND call_bridge = {%s:String})", cluster, name), cluster, bridge[0], name, bridge[1])
+		c.add(fmt.Sprintf("NOT (cms_cluster = {%s:String} AND call_bridge = {%s:String})", cluster, name), cluster, textParam(bridge[0]), name, textParam(bridge[1]))
 	}
 	position := func(c Call) Cursor { return Cursor{c.Start, c.ID} }
 	if f.Active || !f.At.IsZero() {
@@ -227,13 +227,13 @@ func (q *Queries) Legs(ctx context.Context, f LegFilter) ([]Leg, *Cursor, error)
 		c.add("call_id = {call:UUID}", "call", f.Call.String())
 	}
 	if f.Text != "" {
-		c.add(legTextClause, "text", f.Text)
+		c.add(legTextClause, "text", textParam(f.Text))
 	}
 	equal(c, "call_bridge", "bridge", f.Bridge)
 	equal(c, "cms_cluster", "cluster", f.Cluster)
 	equal(c, "end_reason", "reason", f.Reason)
 	if f.Alarm != "" {
-		c.add("has(alarms.type, {alarm:String})", "alarm", f.Alarm)
+		c.add("has(alarms.type, {alarm:String})", "alarm", textParam(f.Alarm))
 	}
 	position := func(l Leg) Cursor { return Cursor{l.Start, l.ID} }
 	if f.Call != uuid.Nil {
@@ -340,7 +340,7 @@ const legBeforeCall = 7 * 24 * time.Hour
 
 func equal(c *conditions, column, param, value string) {
 	if value != "" {
-		c.add(column+" = {"+param+":String}", param, value)
+		c.add(column+" = {"+param+":String}", param, textParam(value))
 	}
 }
 

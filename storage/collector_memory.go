@@ -18,7 +18,7 @@ type CollectorMemory struct{ Conn driver.Conn }
 
 // OpenAlarms returns the alarms of a cluster that were not cleared.
 func (m CollectorMemory) OpenAlarms(ctx context.Context, cluster string) ([]Alarm, error) {
-	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"cluster": cluster}))
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"cluster": textParam(cluster)}))
 	rows, err := m.Conn.Query(ctx, `SELECT cms_cluster, call_bridge, source, alarm_id, type, raised, last_seen, failure_reason, subject, call_id, detail, version
 FROM alarms WHERE cms_cluster = {cluster:String} AND cleared IS NULL`)
 	if err != nil {
@@ -38,7 +38,7 @@ FROM alarms WHERE cms_cluster = {cluster:String} AND cleared IS NULL`)
 
 // UsageKnown returns, by host, the first and last license snapshot stored.
 func (m CollectorMemory) UsageKnown(ctx context.Context, cluster string) (map[uuid.UUID]UsageRange, error) {
-	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"cluster": cluster}))
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"cluster": textParam(cluster)}))
 	rows, err := m.Conn.Query(ctx, `SELECT host_id, min(time), max(time) FROM license_samples_data WHERE cms_cluster = {cluster:String} GROUP BY host_id`)
 	if err != nil {
 		return nil, fmt.Errorf("stored license history of cluster %q: %w", cluster, err)

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +12,17 @@ import (
 // Completeness says how complete the records of each session are.
 type Completeness struct {
 	Sources []SessionCompleteness `json:"sources"`
+}
+
+// FirstRecord is the time of the first record of some clusters among the sources; zero where none is known.
+func (c Completeness) FirstRecord(clusters []string) time.Time {
+	var first time.Time
+	for _, s := range c.Sources {
+		if slices.Contains(clusters, s.Cluster) && (first.IsZero() || s.FirstTime.Before(first)) {
+			first = s.FirstTime
+		}
+	}
+	return first
 }
 
 // SessionCompleteness is one run of one Call Bridge.

@@ -129,7 +129,7 @@ const thatBody = "source = {source:String} AND received = {received:DateTime64(3
 
 func withBody(ctx context.Context, source string, received time.Time, id uuid.UUID) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"source": source, "received": timeText(received), "body": id.String(),
+		"source": textParam(source), "received": timeText(received), "body": id.String(),
 	}))
 }
 
@@ -261,13 +261,7 @@ const idsPerQuery = 2000
 
 // include widens a period to the times that a record can give its object's row for a start.
 func (p *Period) include(r cdr.SourcedRecord) {
-	first := r.Time
-	switch {
-	case r.Leg != nil && r.Leg.DurationSeconds != nil:
-		first = first.Add(-time.Duration(*r.Leg.DurationSeconds) * time.Second)
-	case r.Call != nil && r.Call.DurationSeconds != nil:
-		first = first.Add(-time.Duration(*r.Call.DurationSeconds) * time.Second)
-	}
+	first := r.Begins()
 	if p.From.IsZero() || first.Before(p.From) {
 		p.From = first
 	}
@@ -345,7 +339,7 @@ func (l loader) with(ctx context.Context, name string, ids []uuid.UUID) context.
 // MoveSession makes all stored rows of a session say the bridge that it turns out to be, each with a version one higher. Done twice it changes nothing more.
 func MoveSession(ctx context.Context, conn driver.Conn, p cdr.Place) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"session": p.Session.String(), "bridge": p.Bridge, "cluster": p.Cluster, "guid": p.BridgeID.String(),
+		"session": p.Session.String(), "bridge": textParam(p.Bridge), "cluster": textParam(p.Cluster), "guid": p.BridgeID.String(),
 	}), clickhouse.WithSettings(clickhouse.Settings{"throw_on_max_partitions_per_insert_block": 0}))
 	for _, table := range []struct {
 		Table

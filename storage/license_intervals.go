@@ -72,7 +72,7 @@ func (k LicenseKeeping) Now(ctx context.Context) (time.Time, error) {
 // Progress is up to when everything of a cluster is in the intervals, and with which readings; zero where nothing is.
 func (k LicenseKeeping) Progress(ctx context.Context, cluster string) (LicenseUnit, error) {
 	c := newConditions()
-	c.add("cms_cluster = {cluster:String}", "cluster", cluster)
+	c.add("cms_cluster = {cluster:String}", "cluster", textParam(cluster))
 	c.add("start_day = toDate(0)")
 	rows, err := selectRows[LicenseUnit](c.within(ctx), NewQueries(k.Conn), "SELECT * FROM license_units_data FINAL "+c.where())
 	if err != nil {
@@ -88,7 +88,7 @@ func (k LicenseKeeping) Progress(ctx context.Context, cluster string) (LicenseUn
 // meeting has left are among them.
 func (k LicenseKeeping) Days(ctx context.Context, cluster string, since time.Time) ([]time.Time, error) {
 	c := newConditions()
-	c.add("cms_cluster = {cluster:String}", "cluster", cluster)
+	c.add("cms_cluster = {cluster:String}", "cluster", textParam(cluster))
 	sql := "SELECT DISTINCT toDate(start) AS day FROM calls_data " + c.where() + " ORDER BY day"
 	if !since.IsZero() {
 		c.params["since"] = since.UTC().Format(time.DateTime)
@@ -126,7 +126,7 @@ ORDER BY day`, written, meetingKey)
 // Stored are the intervals that are stored of the meetings that began on a UTC day.
 func (k LicenseKeeping) Stored(ctx context.Context, cluster string, day time.Time) ([]LicenseInterval, error) {
 	c := newConditions()
-	c.add("cms_cluster = {cluster:String}", "cluster", cluster)
+	c.add("cms_cluster = {cluster:String}", "cluster", textParam(cluster))
 	c.add("start_day = {day:Date}", "day", day.Format(time.DateOnly))
 	rows, err := selectRows[LicenseInterval](c.within(ctx), NewQueries(k.Conn), "SELECT * FROM license_intervals_data FINAL "+c.where())
 	if err != nil {

@@ -31,7 +31,7 @@ const meetingKey = "if(call_correlator = toUUID('00000000-0000-0000-0000-0000000
 // conditions on calls_data; what they find is a superset, as rows that were replaced are found too.
 func (m MeetingChoice) conditions() (c *conditions, from, to time.Time) {
 	c = newConditions()
-	c.add("cms_cluster = {cluster:String}", "cluster", m.Cluster)
+	c.add("cms_cluster = {cluster:String}", "cluster", textParam(m.Cluster))
 	if m.Alive.IsZero() {
 		from, to = m.Began.From, m.Began.To
 	} else {

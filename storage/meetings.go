@@ -41,7 +41,7 @@ type MeetingFilter struct {
 func (q *Queries) Meetings(ctx context.Context, f MeetingFilter) ([]MeetingSummary, *Cursor, error) {
 	c := newConditions()
 	if f.Text != "" {
-		c.add("("+contains("name")+" OR "+contains("owner_name")+")", "text", f.Text)
+		c.add("("+contains("name")+" OR "+contains("owner_name")+")", "text", textParam(f.Text))
 	}
 	if f.After != nil {
 		c.add("(start, call_correlator) < ({after_start:DateTime64(3, 'UTC')}, {after_id:UUID})",

@@ -112,7 +112,7 @@ func (q *Queries) CallsAt(ctx context.Context, f CallFilter) ([]Call, *Cursor, e
 		having.add("(start, id) < ({start:DateTime64(3, 'UTC')}, {id:UUID})")
 		c.params["start"], c.params["id"] = timeText(f.After.Start), f.After.ID.String()
 	}
-	c.params["text"] = f.Text
+	c.params["text"] = textParam(f.Text)
 	rows, err := selectRows[rosterCall](c.within(ctx), q, fmt.Sprintf(`SELECT call_id AS id, any(call_correlator) AS correlator, any(cms_cluster) AS cms_cluster, any(call_bridge) AS call_bridge,
     any(call_name) AS name, min(joined) AS start, max(positionCaseInsensitiveUTF8(p.name, {text:String}) > 0 OR positionCaseInsensitiveUTF8(uri, {text:String}) > 0) AS has_text
 FROM (SELECT * FROM participants %s) AS p GROUP BY call_id %s ORDER BY start DESC, id DESC LIMIT %d`, c.where(), having.having(), f.Limit+1))

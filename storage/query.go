@@ -52,7 +52,7 @@ type conditions struct {
 
 func newConditions() *conditions { return &conditions{params: clickhouse.Parameters{}} }
 
-// add appends a clause whose parameters, written {name:Type}, have the given values: name, value, name, value …
+// add appends a clause whose parameters, written {name:Type}, have the given values: name, value, name, value … A text goes through textParam.
 func (c *conditions) add(clause string, nameValue ...string) {
 	c.clauses = append(c.clauses, clause)
 	for i := 0; i < len(nameValue); i += 2 {
@@ -85,6 +85,11 @@ var settings = clickhouse.Settings{"do_not_merge_across_partitions_select_final"
 
 // timeText is a time as a DateTime64(3, 'UTC') parameter.
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
+
+// textParam is a text as a String parameter, whose values are read as tab-separated text is: with escapes.
+func textParam(s string) string { return textEscapes.Replace(s) }
+
+var textEscapes = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`)
 
 // Cursor is a position in a list ordered by start and id, newest first. What is added later neither repeats nor shifts what follows a cursor.
 type Cursor struct {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,12 @@ const (
 	TableSyslogStats            = "syslog_stats_data"
 	TableCertificates           = "certificates_data"
 )
+
+// Holdable returns the time that a column of seconds can hold and that is nearest to t: 1970-01-01 to 2106-02-07. Beyond it a time would wrap around, and what never
+// ends would have ended long ago.
+func Holdable(t time.Time) time.Time {
+	return time.Unix(min(max(t.Unix(), 0), math.MaxUint32), 0).UTC()
+}
 
 // collectorTables are the tables filled by pollers, syslog and certificate probes.
 func collectorTables() []Table {

@@ -59,7 +59,16 @@ const (
 const (
 	firstWindow  = 24 * time.Hour
 	windowGrowth = 8
+	widestWindow = 150 * 365 * 24 * time.Hour // all times that a record may have
 )
+
+// wider is the width after this one.
+func wider(width time.Duration) time.Duration {
+	if width > widestWindow/windowGrowth {
+		return widestWindow
+	}
+	return width * windowGrowth
+}
 
 // stretches are the windows between the bounds, to exclusive.
 func stretches(from, to time.Time) windows {
@@ -74,7 +83,7 @@ func stretches(from, to time.Time) windows {
 		}
 		w := window{from: begin, to: to}
 		to = begin
-		width *= windowGrowth
+		width = wider(width)
 		return w, true, nil
 	}
 }
@@ -96,7 +105,7 @@ func (q *Queries) slotsWithText(text string, from, to time.Time, count int) wind
 			end := to
 			if len(slots) < count { // there are no more as far as we looked
 				to = begin
-				lookBack *= windowGrowth
+				lookBack = wider(lookBack)
 			} else {
 				to = slots[len(slots)-1]
 			}
@@ -117,7 +126,7 @@ func (q *Queries) textSlots(ctx context.Context, text string, from, to time.Time
 		Slot uint32 `ch:"slot"`
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"text": text, "from": timeText(from), "to": timeText(to),
+		"text": textParam(text), "from": timeText(from), "to": timeText(to),
 		"first": strconv.FormatInt(from.Unix()/slotSeconds, 10), "last": strconv.FormatInt((to.Unix()-1)/slotSeconds, 10),
 	}))
 	err := q.conn.Select(ctx, &rows, "SELECT arrayJoin(bitmapToArray(all)) AS slot FROM (SELECT groupBitmapMergeState(slots) AS all FROM parties_data "+

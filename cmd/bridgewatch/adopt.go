@@ -124,7 +124,7 @@ func (a adoptCmd) register(ctx context.Context, std streams, o app.AdoptOptions,
 	}
 	if !a.Yes {
 		fmt.Fprintf(std.out, "Add it on %d bridges? [y/N] ", wanted)
-		answer, err := bufio.NewReader(std.in).ReadString('\n')
+		answer, err := answered(ctx, func() (string, error) { return bufio.NewReader(std.in).ReadString('\n') })
 		if err != nil && err != io.EOF { //nolint:errorlint // as bufio returns it
 			return fmt.Errorf("read the answer: %w", err)
 		}

@@ -83,11 +83,14 @@ type sqlCmd struct {
 func (s sqlCmd) Run(ctx context.Context, std streams, log *slog.Logger) error {
 	query := s.Query
 	if query == "-" {
-		text, err := io.ReadAll(std.in)
+		var err error
+		query, err = answered(ctx, func() (string, error) {
+			text, err := io.ReadAll(std.in)
+			return string(text), err
+		})
 		if err != nil {
 			return fmt.Errorf("read the query: %w", err)
 		}
-		query = string(text)
 	}
 	c, err := s.load()
 	if err != nil {

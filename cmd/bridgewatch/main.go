@@ -121,6 +121,25 @@ func (c *cli) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+// answered waits for what a person or a pipe is to say on standard input, but not beyond the end of ctx: Ctrl-C ends a question too.
+func answered(ctx context.Context, read func() (string, error)) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	said := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		said <- answer{text, err}
+	}()
+	select {
+	case a := <-said:
+		return a.text, a.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
 // oneLine joins an error of several lines into one, as people and scripts read errors by the line.
 func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")

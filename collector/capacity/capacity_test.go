@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -276,5 +277,27 @@ func TestEdgeAndExpressway(t *testing.T) {
 	}
 	if _, _, err := (Expressway{Size: "large", Nodes: 7}).Calls(); err == nil {
 		t.Error("seven nodes accepted")
+	}
+}
+
+// TestLimitsWithoutEnd: somebody sets a limit to the largest number there is to have none. What is computed of it must stay on the right side of zero.
+func TestLimitsWithoutEnd(t *testing.T) {
+	const endless = math.MaxInt64
+	for _, q := range Qualities() {
+		if room := Room(1000, endless, q); room < 1<<28 {
+			t.Errorf("room for %s = %d below the largest limit", q, room)
+		}
+	}
+	if room := RoomAtMix(1000, endless, Mix{HD720: 30000, Audio: 5000}); room[HD720] < 1<<28 || room[Audio] < 1<<26 {
+		t.Errorf("room at mix = %v below the largest limit", room)
+	}
+	limit, load, people := int64(endless), int64(60000), int64(70)
+	m := Member{Name: "a", Group: "g", Load: &load, Limit: &limit, Participants: &people}
+	other := m
+	other.Name = "b"
+	third := m
+	third.Name = "c"
+	if f := FailoverByGroup([]Member{m, other, third})[0]; f.Headroom < 1<<28 || f.Stranded == nil || *f.Stranded != 0 {
+		t.Errorf("fail-over %+v, want room without end", f)
 	}
 }

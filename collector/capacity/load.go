@@ -53,9 +53,14 @@ func LegCost(q Quality) Cost {
 	}
 }
 
+// endless is more load units than any server has. Limits above it, which somebody sets to have none, count as that much, so that no sum runs over.
+const endless = 1 << 40
+
+func bounded(units int64) int64 { return min(max(units, 0), endless) }
+
 // Room returns how many more legs of one quality fit between load and limit, were all of them of that quality. Never negative. Derived, see Cost.
 func Room(load, limit int64, q Quality) int64 {
-	free := limit - load
+	free := bounded(limit) - bounded(load)
 	if free <= 0 {
 		return 0
 	}
@@ -85,10 +90,10 @@ func RoomAtMix(load, limit int64, mix Mix) Mix {
 		return nil
 	}
 	room := make(Mix, len(mix))
-	free := max(limit-load, 0) * scale
+	free := max(bounded(limit)-bounded(load), 0) * scale
 	for _, q := range Qualities() {
 		if n := mix[q]; n > 0 {
-			room[q] = free * n / costOfMix
+			room[q] = free/costOfMix*n + free%costOfMix*n/costOfMix
 		}
 	}
 	return room
@@ -161,8 +166,8 @@ func failover(group string, members []Member) Failover {
 			f.Unknown = append(f.Unknown, m.Name)
 			continue
 		}
-		load += *m.Load
-		limit += *m.Limit
+		load += bounded(*m.Load)
+		limit += bounded(*m.Limit)
 		if busiest == nil || *m.Load > *busiest.Load || *m.Load == *busiest.Load && *m.Limit > *busiest.Limit {
 			busiest = m
 		}
@@ -171,7 +176,7 @@ func failover(group string, members []Member) Failover {
 		return f
 	}
 	f.Busiest = busiest.Name
-	f.Headroom = limit - *busiest.Limit - load
+	f.Headroom = limit - bounded(*busiest.Limit) - load
 	f.Stranded = stranded(f.Headroom, f.Survivors, busiest)
 	return f
 }
@@ -185,11 +190,12 @@ func stranded(headroom int64, survivors int, dead *Member) *int64 {
 	n := *dead.Participants
 	switch {
 	case survivors == 0:
-	case headroom >= 0 || *dead.Load == 0:
+	case headroom >= 0 || *dead.Load <= 0:
 		n = 0
 	default:
-		overflow := min(-headroom, *dead.Load)
-		n = (n*overflow + *dead.Load - 1) / *dead.Load
+		carried := bounded(*dead.Load)
+		overflow := min(-headroom, carried)
+		n = (n*overflow + carried - 1) / carried
 	}
 	return &n
 }

@@ -43,7 +43,7 @@ func (w *worker) pollAlarms(ctx context.Context, row *storage.BridgeSample) {
 			id = uuid.NewSHA1(idSpace, []byte(w.bridge.Name+"\x00"+deref(a.Type)))
 		}
 		holds[i] = faults.Fault{
-			ID: id, Type: deref(a.Type), Raised: row.Time.Add(-time.Duration(deref(a.ActiveTimeSeconds)) * time.Second),
+			ID: id, Type: deref(a.Type), Raised: raised(row.Time, deref(a.ActiveTimeSeconds)),
 			Reason: deref(a.FailureReason), CallID: parseID(a.Call), Detail: details(a.Others),
 			Subject: cmp.Or(deref(a.CallBridgeName), deref(a.CallBridge), deref(a.Recorder), deref(a.TurnServer), deref(a.FileName)),
 		}
@@ -51,9 +51,17 @@ func (w *worker) pollAlarms(ctx context.Context, row *storage.BridgeSample) {
 	w.alarms.Set(ctx, row.Time, nil, true, holds)
 }
 
+// raised is when an alarm began that has held for some seconds: not after now, and not before 1970, whatever the bridge says.
+func raised(now time.Time, seconds int64) time.Time {
+	return now.Add(-time.Duration(min(max(seconds, 0), now.Unix())) * time.Second)
+}
+
 func details(others map[string]string) string {
 	names := make([]string, 0, len(others))
 	for name, value := range others {
+		if strings.Contains(value, "://") { // of a CDR receiver, say, whose address holds its token
+			value = withoutSecrets(value)
+		}
 		if len(value) > 256 {
 			value = value[:256]
 		}
@@ -102,15 +110,21 @@ func (w *worker) pollLegs(ctx context.Context, row *storage.BridgeSample) {
 
 // askOne reads a detail. An object that ended between list and detail is no error.
 func (w *worker) askOne(ctx context.Context, object, path string, dst any) bool {
-	gone := false
-	return w.ask(ctx, object, func() error {
+	ok, _ := w.askMember(ctx, object, path, dst)
+	return ok
+}
+
+// askMember is askOne and tells whether the object is gone.
+func (w *worker) askMember(ctx context.Context, object, path string, dst any) (ok, gone bool) {
+	answered := w.ask(ctx, object, func() error {
 		err := w.client.one(ctx, path, dst)
 		if ReasonOf(err) == ReasonNotFound {
 			gone = true
 			return nil
 		}
 		return err
-	}) && !gone
+	})
+	return answered && !gone, gone
 }
 
 func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.LegSample {
@@ -133,10 +147,19 @@ func legRows(w *worker, at time.Time, listed, leg collector.CallLeg) []storage.L
 		rows = append(rows, r)
 	}
 	video := func(direction string, streams []collector.MediaStream) {
+		times := make(map[string]int)
 		for _, s := range streams {
 			name := direction + "_video"
 			if deref(s.Role) == "presentation" {
 				name = direction + "_presentation"
+			}
+			// An end point with several screens has several; rows of one name would replace each other.
+			const most = 8
+			if times[name]++; times[name] > most {
+				continue
+			}
+			if n := times[name]; n > 1 {
+				name += "_" + strconv.Itoa(n)
 			}
 			add(name, &s)
 		}
@@ -210,7 +233,11 @@ func (w *worker) pollCalls(ctx context.Context, row *storage.BridgeSample) {
 	}
 	for _, id := range stale {
 		var c collector.Call
-		if !w.askOne(ctx, "call", "/calls/"+url.PathEscape(id), &c) {
+		ok, gone := w.askMember(ctx, "call", "/calls/"+url.PathEscape(id), &c)
+		if gone {
+			delete(current, id) // it ended since it was listed, and what is left is the whole again
+		}
+		if !ok {
 			continue
 		}
 		c.ID = &id
@@ -340,6 +367,9 @@ func (w *worker) pollPersonal(ctx context.Context, row *storage.BridgeSample) {
 			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, UserID: parseID(l.UserID),
 			CallsActive: l.CallsActive, WeightedCallsActive: whole(l.WeightedCallsActive),
 		}
+		if rows[i].UserID == uuid.Nil { // only the counters are documented (cms-api.md §5.6), and rows of one user would replace each other
+			rows[i].UserID = uuid.NewSHA1(idSpace, []byte("user "+strconv.Itoa(i)))
+		}
 	}
 	if !w.poller.publish(ctx, w.log, w.bridge.Name, "activePersonalLicenses", storage.TablePersonalLicenseSamples, rows) {
 		w.poller.dropped.Add(float64(len(rows)))
@@ -355,7 +385,7 @@ func (w *worker) pollDatabase(ctx context.Context, row *storage.BridgeSample) {
 	for _, n := range d.Nodes {
 		r := storage.DeviceSample{
 			Time: row.Time, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name, Kind: "database_node", Device: deref(n.Hostname),
-			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Error),
+			Reachable: bit(n.Up), Primary: bit(cmp.Or(n.Primary, n.Master)), Detail: deref(d.Trouble()),
 		}
 		if n.SyncBehind != nil && *n.SyncBehind >= 0 {
 			r.BehindBytes = n.SyncBehind
@@ -585,7 +615,7 @@ func (w *worker) publishFeatures(ctx context.Context, at time.Time, bridge strin
 			Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: bridge, Feature: f.Name, Status: deref(f.Status), Limit: f.Limit, Level: deref(f.Level),
 		}
 		if f.Expiry != nil {
-			rows[i].Expiry = &f.Expiry.Time
+			rows[i].Expiry = new(storage.Holdable(f.Expiry.Time))
 		}
 	}
 	if len(rows) > 0 && !w.poller.publish(ctx, w.log, w.bridge.Name, "licensing", storage.TableLicenseFeatures, rows) {

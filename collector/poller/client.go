@@ -301,11 +301,24 @@ func (c *Client) one(ctx context.Context, path string, dst any) error {
 	return nil
 }
 
+// status asks for the status, which tells a Call Bridge from whatever else speaks XML.
+func (c *Client) status(ctx context.Context, s *collector.Status) error {
+	const path = "/system/status"
+	if err := c.one(ctx, path, s); err != nil {
+		return err
+	}
+	if s.SoftwareVersion == nil && s.UptimeSeconds == nil {
+		return &Error{Path: path, Reason: ReasonBadAnswer, Status: http.StatusOK, Err: errors.New("no status in the answer")}
+	}
+	return nil
+}
+
 const (
 	// pageLimit is what is asked for; servers cap it, each collection on its own (cms-api.md §2.3).
 	pageLimit = 50
-	// maxPages bounds a walk against a server whose total never ends.
+	// maxPages and maxItems bound a walk against a server whose list never ends. The longest that is read are participants, some ten thousand.
 	maxPages = 100_000
+	maxItems = 200_000
 )
 
 // page is one page of a collection.
@@ -347,6 +360,9 @@ func (c *Client) list(ctx context.Context, path, child string, query url.Values,
 	var first page
 	offset := 0
 	for n := range maxPages {
+		if offset > maxItems {
+			break
+		}
 		p, err := c.page(ctx, path, child, query, offset, pageLimit)
 		if err != nil {
 			return first, err

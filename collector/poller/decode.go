@@ -73,7 +73,7 @@ func sentEmpty(e *element, tag string) bool {
 
 func decodeField(e *element, tag string, field reflect.Value) []string {
 	if name, ok := strings.CutPrefix(tag, "@"); ok {
-		if value, present := e.attrs[name]; present {
+		if value, present := e.attr(name); present {
 			return decodeText(tag, value, field)
 		}
 		return nil
@@ -85,7 +85,7 @@ func decodeField(e *element, tag string, field reflect.Value) []string {
 		}
 	}
 	name := path[len(path)-1]
-	found := e.all(name)
+	found := e.field(name)
 	switch {
 	case field.Kind() == reflect.Slice:
 		var unreadable []string
@@ -102,7 +102,7 @@ func decodeField(e *element, tag string, field reflect.Value) []string {
 		return nil
 	case len(found) == 0:
 		// Tables of the guide say "attribute" where samples show elements (cms-api.md §5.10): take either.
-		if value, present := e.attrs[name]; present {
+		if value, present := e.attr(name); present {
 			return decodeText(tag, value, field)
 		}
 		return nil
@@ -129,7 +129,7 @@ func decodeText(tag, text string, field reflect.Value) []string {
 	case *int64:
 		value, err = pointer(integer(text))
 	case *float64:
-		value, err = pointer(strconv.ParseFloat(text, 64))
+		value, err = pointer(decimal(text))
 	case *collector.Thousandths:
 		value, err = pointer(thousandths(text))
 	case *bool:
@@ -155,11 +155,20 @@ func integer(text string) (int64, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f != f || f > 1e15 || f < -1e15 {
+	f, err := decimal(text)
+	if err != nil || f > 1e15 || f < -1e15 {
 		return 0, fmt.Errorf("%.40q is no number", text)
 	}
 	return int64(f), nil
+}
+
+// decimal takes no infinity, nothing that is not a number, and none of Go's own ways of writing one: JSON, in which rows travel, has no word for the former.
+func decimal(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "+-.0123456789eE") != "" {
+		return 0, fmt.Errorf("%.40q is no number", text)
+	}
+	return f, nil
 }
 
 func boolean(text string) (bool, error) {

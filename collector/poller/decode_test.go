@@ -60,6 +60,19 @@ func TestDecodeOddities(t *testing.T) {
 			t.Errorf("%s: clustered %q\n%s", text, deref(d.Clustered), diff)
 		}
 	}
+	// The guide prints "Error", and does not show where it stands.
+	for _, text := range []string{
+		`<database clustered="enabled"><cluster><Error>broken</Error><totalNodes>1</totalNodes></cluster></database>`,
+		`<database clustered="enabled"><error>broken</error><cluster><totalNodes>1</totalNodes></cluster></database>`,
+		`<database clustered="enabled" Error="broken"></database>`,
+		`<database clustered="enabled"><cluster error="broken"></cluster></database>`,
+	} {
+		var d collector.Database
+		decode(mustParse(t, text), &d)
+		if got := deref(d.Trouble()); got != "broken" {
+			t.Errorf("%s: error %q", text, got)
+		}
+	}
 	var leg collector.CallLeg
 	decode(mustParse(t, `<callLeg id="1"><alarms><packetLoss/></alarms><status><rxVideo role="main"><frameRate>29.8</frameRate></rxVideo><rxVideo role="presentation"/></status></callLeg>`), &leg)
 	if leg.Alarms == nil || !leg.Alarms.PacketLoss || leg.Alarms.ExcessiveJitter || len(leg.RxVideo) != 2 || *leg.RxVideo[0].FrameRate != 29.8 || leg.TxAudio != nil {

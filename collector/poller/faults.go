@@ -58,8 +58,8 @@ func (w *worker) judgeEvents(ctx context.Context, at time.Time) {
 
 func (w *worker) judgeDatabase(ctx context.Context, at time.Time, d collector.Database) {
 	var holds []faults.Fault
-	if d.Error != nil && *d.Error != "" {
-		holds = append(holds, faults.Fault{Type: collector.DatabaseError, Subject: w.bridge.Name, Detail: *d.Error})
+	if trouble := deref(d.Trouble()); trouble != "" {
+		holds = append(holds, faults.Fault{Type: collector.DatabaseError, Subject: w.bridge.Name, Detail: trouble})
 	}
 	for _, n := range d.Nodes {
 		if n.Up != nil && !*n.Up {

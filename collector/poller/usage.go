@@ -82,6 +82,10 @@ func (u *usage) begin(host string) {
 		// What lies between the last stored snapshot and now is read forward; what lies before the first, backward.
 		from = stored.Last
 		p.end = stored.First
+		if from.After(now) {
+			// The host's clock was ahead: where what it made by the right one ends is not known.
+			from = now.Add(-usageWindow)
+		}
 	}
 	u.newest[host] = from
 	u.past[host] = p
@@ -107,8 +111,10 @@ func (u *usage) pollHost(ctx context.Context, w *worker, host string) {
 	if !u.store(ctx, w, host, entries) {
 		return
 	}
+	now := u.cluster.poller.deps.Clock()
 	for _, e := range entries {
-		if e.Time != nil && e.Time.After(u.newest[host]) {
+		// A clock that is ahead today may be right tomorrow: what is made then must not lie before what is asked for.
+		if timed(e) && e.Time.After(u.newest[host]) && !e.Time.After(now) {
 			u.newest[host] = *e.Time
 		}
 		u.bin(w, host, e)
@@ -123,12 +129,17 @@ func (u *usage) behind(host string) bool {
 	return u.cluster.poller.deps.Clock().Sub(u.newest[host]) > catchUpWindow
 }
 
+// timed reports whether a snapshot has a time, and one that storage can hold.
+func timed(e collector.LicenseUsage) bool {
+	return e.Time != nil && storage.Holdable(*e.Time).Unix() == e.Time.Unix()
+}
+
 // store publishes entries; false means that the bus did not take them and they must be read again.
 func (u *usage) store(ctx context.Context, w *worker, host string, entries []collector.LicenseUsage) bool {
 	rows := make([]storage.LicenseSample, 0, len(entries))
 	id := parseID(&host)
 	for _, e := range entries {
-		if e.Time == nil {
+		if !timed(e) {
 			continue
 		}
 		rows = append(rows, storage.LicenseSample{
@@ -149,7 +160,7 @@ func assigned(w *worker, e collector.LicenseUsage) *int64 {
 }
 
 func (u *usage) bin(w *worker, host string, e collector.LicenseUsage) {
-	if e.Time == nil {
+	if !timed(e) {
 		return
 	}
 	key := e.Time.Unix() / int64(usageBin/time.Second)
@@ -168,11 +179,19 @@ func (u *usage) bin(w *worker, host string, e collector.LicenseUsage) {
 	u.bins[key][host] = t
 }
 
-// show puts the newest bin that every recently active host has reported into the live state.
+// show puts the newest bin that every recently active host has reported into the live state. Bins ahead of our clock count only while there are no others.
 func (u *usage) show(w *worker) {
-	var newest int64
+	var newest, ahead int64
+	present := u.cluster.poller.deps.Clock().Unix()/int64(usageBin/time.Second) + 1
 	for key := range u.bins {
-		newest = max(newest, key)
+		if key > present {
+			ahead = max(ahead, key)
+		} else {
+			newest = max(newest, key)
+		}
+	}
+	if newest == 0 {
+		newest = ahead
 	}
 	const recent = 4
 	active := make(map[string]bool)
@@ -181,7 +200,7 @@ func (u *usage) show(w *worker) {
 			delete(u.bins, key)
 			continue
 		}
-		if key > newest-recent {
+		if key > newest-recent && key <= newest {
 			for h := range hosts {
 				active[h] = true
 			}

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -102,5 +103,59 @@ func TestUsageHasNoHoles(t *testing.T) {
 				t.Errorf("live usage %+v, want the newest bin", usage)
 			}
 		})
+	}
+}
+
+// TestUsageOfAClockThatWasAhead: snapshots of a host whose clock was a day ahead must not hide those that it makes once the clock is right, nor stay the newest
+// that is shown; what cannot be a time at all is left out.
+func TestUsageOfAClockThatWasAhead(t *testing.T) {
+	now := time.Date(2031, 4, 2, 9, 17, 0, 0, time.UTC)
+	host := uuid.New()
+	kept := map[time.Time]string{now.Add(24 * time.Hour): "9.00", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC): "7.00"}
+	client := fake(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/system/MPLicenseUsage/knownHosts" {
+			fmt.Fprintf(w, `<knownHosts total="1"><host id="%s"></host></knownHosts>`, host)
+			return
+		}
+		from, err := time.Parse(time.RFC3339, r.URL.Query().Get("startTime"))
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprint(w, `<MPLicenseUsage>`)
+		for at, full := range kept {
+			if !at.Before(from) {
+				fmt.Fprintf(w, `<entry time="%s"><smpFull>%s</smpFull></entry>`, at.Format(time.RFC3339), full)
+			}
+		}
+		fmt.Fprint(w, `</MPLicenseUsage>`)
+	})
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{client.bridge}}}}, nil)
+	out := &shelf{rows: make(map[string][]any)}
+	p, err := New(DefaultConfig(), Deps{Live: live, Publisher: out, Clock: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := p.newRun(live.Inventory().Clusters[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, w := run.usage, run.workers[0]
+	w.client = client
+	u.recall(map[uuid.UUID]storage.UsageRange{host: {First: now.Add(-time.Hour), Last: now.Add(24 * time.Hour)}})
+	u.poll(t.Context(), w)
+	// Now the clock is right.
+	now = now.Add(5 * time.Minute)
+	kept[now.Add(-time.Minute)] = "1.00"
+	u.poll(t.Context(), w)
+	have := make(map[string]int64)
+	for _, r := range rowsOf[storage.LicenseSample](out, storage.TableLicenseSamples) {
+		have[r.Time.Format(time.RFC3339)] = r.SMPFull
+	}
+	want := map[string]int64{"2031-04-03T09:17:00Z": 9000, "2031-04-02T09:21:00Z": 1000}
+	if !maps.Equal(have, want) {
+		t.Errorf("stored %v, want %v", have, want)
+	}
+	if usage := live.Snapshot().Clusters[0].Usage.Value; usage.SMP6000 != 6000 {
+		t.Errorf("live usage %+v, want that of now", usage)
 	}
 }

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // element is one element of an answer. The dialect (cms-api.md §2.2) varies in white space, declaration and empty forms; in this tree it does not.
@@ -15,6 +19,8 @@ type element struct {
 	attrs    map[string]string
 	text     string
 	children []*element
+	// gathered is the text so far, while the element is open.
+	gathered []byte
 }
 
 const (
@@ -22,14 +28,17 @@ const (
 	maxElements = 200_000
 )
 
-// secretNames are dropped with all they hold before anything else sees them (cms-api.md §15).
-var secretNames = map[string]bool{
-	"password": true, "passcode": true, "secret": true, "streamurl": true, "username": true, "authtoken": true, "token": true,
+// secretWords are in the names of elements that are dropped with all they hold before anything else sees them (cms-api.md §15).
+var secretWords = []string{"password", "passcode", "secret", "streamurl", "streamkey", "username", "token"}
+
+func isSecret(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
 // parse reads one whole document. Half a document, two roots or text beside the root are errors; a missing declaration is none.
 func parse(body []byte) (*element, error) {
-	d := xml.NewDecoder(bytes.NewReader(body))
+	d := xml.NewDecoder(bytes.NewReader(legal(body)))
 	d.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
 		// Real servers name no encoding and send UTF-8.
 		if strings.EqualFold(label, "utf-8") || strings.EqualFold(label, "us-ascii") {
@@ -54,7 +63,7 @@ func parse(body []byte) (*element, error) {
 			if count > maxElements {
 				return nil, fmt.Errorf("more than %d elements", maxElements)
 			}
-			if skip > 0 || secretNames[strings.ToLower(t.Name.Local)] {
+			if skip > 0 || isSecret(t.Name.Local) {
 				skip++
 				continue
 			}
@@ -84,13 +93,14 @@ func parse(body []byte) (*element, error) {
 				continue
 			}
 			e := open[len(open)-1]
-			e.text = strings.TrimSpace(e.text)
+			e.text, e.gathered = strings.TrimSpace(string(e.gathered)), nil
 			open = open[:len(open)-1]
 		case xml.CharData:
 			switch {
 			case skip > 0:
 			case len(open) > 0:
-				open[len(open)-1].text += string(t)
+				e := open[len(open)-1]
+				e.gathered = append(e.gathered, t...)
 			case len(bytes.TrimSpace(t)) > 0 && !bytes.Equal(t, []byte("\uFEFF")):
 				return nil, errors.New("text outside the root element")
 			}
@@ -102,6 +112,37 @@ func parse(body []byte) (*element, error) {
 	return root, nil
 }
 
+// reference is a character named by its number.
+var reference = regexp.MustCompile(`&#(x[0-9A-Fa-f]{1,8}|[0-9]{1,10});`)
+
+// legal replaces what an XML parser refuses in text: bytes that are no UTF-8, and characters that XML forbids. A name that somebody typed into a telephone must not
+// cost the whole list that it stands in.
+func legal(body []byte) []byte {
+	body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	if bytes.IndexFunc(body, forbidden) >= 0 {
+		body = bytes.Map(func(r rune) rune {
+			if forbidden(r) {
+				return utf8.RuneError
+			}
+			return r
+		}, body)
+	}
+	return reference.ReplaceAllFunc(body, func(named []byte) []byte {
+		digits, base := string(named[2:len(named)-1]), 10
+		if hex, ok := strings.CutPrefix(digits, "x"); ok {
+			digits, base = hex, 16
+		}
+		if n, err := strconv.ParseInt(digits, base, 32); err != nil || !utf8.ValidRune(rune(n)) || forbidden(rune(n)) {
+			return []byte("\uFFFD")
+		}
+		return named
+	})
+}
+
+func forbidden(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+}
+
 // child returns the first child of that name, or nil.
 func (e *element) child(name string) *element {
 	for _, c := range e.children {
@@ -110,6 +151,32 @@ func (e *element) child(name string) *element {
 		}
 	}
 	return nil
+}
+
+// field returns the children that are a field of the element: those of its name, else those that the guide's tables write with other capitals (Error).
+func (e *element) field(name string) []*element {
+	found := e.all(name)
+	if found == nil {
+		for _, c := range e.children {
+			if strings.EqualFold(c.name, name) {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
+}
+
+// attr returns the attribute that is a field of the element, as field does.
+func (e *element) attr(name string) (value string, present bool) {
+	if value, present = e.attrs[name]; present {
+		return value, true
+	}
+	for sent, value := range e.attrs {
+		if strings.EqualFold(sent, name) {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // all returns the children of that name.

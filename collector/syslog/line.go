@@ -2,15 +2,18 @@ package syslog
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bridgewatch/bridgewatch/storage"
 )
 
 // Line is one syslog line, taken apart as far as it is understood. What is not stays in Message; nothing is refused.
 type Line struct {
-	// Time is zero where no stamp is understood.
+	// Time is zero where no stamp is understood, or none that storage can hold.
 	Time time.Time
 	// Facility and Severity as words; empty where the line has none.
 	Facility, Severity string
@@ -51,7 +54,9 @@ func Parse(raw string, now time.Time) Line {
 	if stamp := rfc3339.FindString(rest); stamp != "" {
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999-0700"} {
 			if t, err := time.Parse(layout, stamp); err == nil {
-				l.Time, stamped = t.UTC(), true
+				if stamped = true; storage.Holdable(t).Unix() == t.Unix() {
+					l.Time = t.UTC()
+				}
 				break
 			}
 		}
@@ -194,7 +199,10 @@ func stats(document string) (Fact, bool) {
 	}
 	d := json.NewDecoder(strings.NewReader(document))
 	if err := d.Decode(&raw); err != nil {
-		return Fact{}, false
+		// A figure of another type is missing; the others were read all the same.
+		if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd {
+			return Fact{}, false
+		}
 	}
 	f := Fact{Kind: Stats}
 	if v, err := strconv.ParseFloat(strings.Trim(string(raw.LegsPS), `"`), 64); err == nil && v >= 0 && v < 1e9 {
@@ -204,7 +212,7 @@ func stats(document string) (Fact, bool) {
 	f.Apps, f.AppsPeak = pair(raw.CMA)
 	f.SIP, f.SIPPeak = pair(raw.SIP.Std)
 	f.Peer, f.PeerPeak = pair(raw.SIP.Peer)
-	return f, true
+	return f, f != Fact{Kind: Stats}
 }
 
 func pair(text string) (now, peak *int64) {
@@ -220,14 +228,28 @@ func count(text string) *int64 {
 	return &n
 }
 
-var secrets = []*regexp.Regexp{
-	// Receiver tokens and stream keys stand in addresses; credentials in name=value form.
-	regexp.MustCompile(`(?i)\b((?:https?|rtmps?|wss?|c2w)://)(?:[^\s/@"']*@)?([^\s/?#"']+)[/?#][^\s"']*`),
-	regexp.MustCompile(`(?i)\b(password|passcode|secret|token|authtoken|streamkey|authorization)("?\s*[=:]\s*"?)[^\s"',;&]+`),
+const secretNames = `(password|passwd|passcode|secret|token|stream[ _-]?key|authorization)`
+
+// secrets are the places where secrets stand, and what becomes of them.
+var secrets = []struct {
+	place *regexp.Regexp
+	shown string
+}{
+	{regexp.MustCompile(`(?i)(<(?:[\w.-]+:)?(?:password|passcode|secret|token|authtoken|streamurl|streamkey)\b[^<>]*>)(?:<!\[CDATA\[)?[^<]+`), "${1}[hidden]"},
+	// Receiver tokens and stream keys stand in addresses.
+	{regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,15}://)[^\s/@"'<>]*@`), "${1}"},
+	{regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,15}://[^\s/?#"'<>]+)[/?#][^\s"'<>]*`), "${1}/[hidden]"},
+	// Credentials in name=value form, in quotes or as one word, of which a scheme of HTTP is no part.
+	{regexp.MustCompile(`(?i)` + secretNames + `("?\s*[=:]\s*")(?:[^"\\]|\\.)*`), "${1}${2}[hidden]"},
+	{regexp.MustCompile(`(?i)` + secretNames + `('?\s*[=:]\s*')[^']*`), "${1}${2}[hidden]"},
+	{regexp.MustCompile(`(?i)` + secretNames + `("?\s*[=:]\s*)(?:(?:basic|bearer|digest)\s+)?[^\s"',;&<]+`), "${1}${2}[hidden]"},
 }
 
-// Mask hides what may be secret in a line: everything after the host of an address, and values called password, passcode, secret or token.
+// Mask hides what may be secret in a line: of an address all but the host, and what stands under the name of password, passcode, secret, token, stream key or
+// authorization, as an element or as a value.
 func Mask(text string) string {
-	text = secrets[0].ReplaceAllString(text, "${1}${2}/[hidden]")
-	return secrets[1].ReplaceAllString(text, "${1}${2}[hidden]")
+	for _, s := range secrets {
+		text = s.place.ReplaceAllString(text, s.shown)
+	}
+	return text
 }

@@ -100,6 +100,9 @@ type Server struct {
 	// books by cluster and bridge.
 	books map[source]*faults.Book
 
+	mu      sync.Mutex
+	stamped map[source]time.Time // the last row of figures
+
 	lines, refused, cut, dropped prometheus.Counter
 }
 
@@ -118,7 +121,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), books: make(map[source]*faults.Book),
+		cfg: cfg, deps: deps, ready: make(chan struct{}), rows: make(chan storage.SyslogLine, 4096), books: make(map[source]*faults.Book), stamped: make(map[source]time.Time),
 		lines:   counter("bridgewatch_syslog_lines_total", "Syslog lines received from allowed senders."),
 		refused: counter("bridgewatch_syslog_connections_refused_total", "Syslog connections refused: sender not allowed, or too many."),
 		cut:     counter("bridgewatch_syslog_lines_cut_total", "Syslog lines longer than the limit, of which only the beginning is kept."),
@@ -169,7 +172,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var connections sync.WaitGroup
 	s.recall(ctx, &connections)
 	published := make(chan struct{})
-	go func() { defer close(published); s.publish(context.WithoutCancel(ctx)) }()
+	go func() { defer close(published); s.publish(ctx) }()
 	slots := make(chan struct{}, s.cfg.MaxConnections)
 	for {
 		conn, err := listener.Accept()
@@ -342,12 +345,12 @@ func octetCount(r *bufio.Reader) (n, size int, ok bool) {
 func (s *Server) take(ctx context.Context, raw string, candidates []source, remote string) {
 	s.lines.Inc()
 	now := s.deps.Clock().UTC()
-	line := Parse(raw, now)
+	line := Parse(Mask(raw), now) // masked whole: of a line that is laid out in another way a secret may be taken for the host
 	from := senderOf(candidates, line.Host)
 	fact := Understand(line)
 	row := storage.SyslogLine{
 		Received: now, Sequence: s.sequence.Add(1), CMSCluster: from.cluster, CallBridge: from.bridge, Remote: remote,
-		Facility: line.Facility, Severity: line.Severity, Host: line.Host, Process: line.Process, Level: line.Level, Fact: string(fact.Kind), Message: Mask(line.Message),
+		Facility: line.Facility, Severity: line.Severity, Host: line.Host, Process: line.Process, Level: line.Level, Fact: string(fact.Kind), Message: line.Message,
 	}
 	if !line.Time.IsZero() {
 		row.Time = &line.Time
@@ -363,31 +366,48 @@ func (s *Server) take(ctx context.Context, raw string, candidates []source, remo
 	}
 }
 
-// publish sends rows in batches until the queue is closed and empty.
+// publish sends rows in batches until the queue is closed and empty. A batch that the bus does not take is sent again, and nothing is taken from the queue meanwhile:
+// when that is full the senders wait. What is refused for good, or once ctx has ended, is dropped and counted.
 func (s *Server) publish(ctx context.Context) {
 	const most = 500
+	publishing := context.WithoutCancel(ctx)
 	var batch []storage.SyslogLine
+	refused := false
 	flush := func() {
 		if len(batch) == 0 {
 			return
 		}
-		if err := s.deps.Publisher.PublishRows(ctx, bus.Subject("syslog", cmp.Or(batch[0].CallBridge, "unknown")), storage.TableSyslog, batch); err != nil {
+		err := s.deps.Publisher.PublishRows(publishing, bus.Subject("syslog", cmp.Or(batch[0].CallBridge, "unknown")), storage.TableSyslog, batch)
+		passes := errors.Is(err, bus.ErrUnavailable) || errors.Is(err, bus.ErrFull)
+		switch {
+		case passes && ctx.Err() == nil:
+			if !refused {
+				s.deps.Logger.Warn("syslog lines not published; they wait", "lines", len(batch), "error", err)
+			}
+			refused = true
+			return
+		case err != nil:
 			s.dropped.Add(float64(len(batch)))
 			s.deps.Logger.Warn("syslog lines not published", "lines", len(batch), "error", err)
 		}
-		batch = nil
+		batch, refused = nil, false
 	}
 	tick := time.NewTicker(s.cfg.Flush)
 	defer tick.Stop()
+	ended := ctx.Done()
 	for {
+		queue := s.rows
+		if refused {
+			queue = nil
+		}
 		select {
-		case row, open := <-s.rows:
+		case row, open := <-queue:
 			if !open {
 				flush()
 				return
 			}
 			if len(batch) > 0 && batch[0].CallBridge != row.CallBridge {
-				flush()
+				flush() // if it is refused, the row goes along with it
 			}
 			if batch = append(batch, row); len(batch) >= most {
 				flush()
@@ -395,8 +415,11 @@ func (s *Server) publish(ctx context.Context) {
 		case <-tick.C:
 			flush()
 			for _, book := range s.books {
-				book.Quiet(ctx, s.deps.Clock().UTC(), s.cfg.Quiet, collector.ICEFailure, collector.WebBridgeLinkFailure, collector.DatabaseTrouble)
+				book.Quiet(publishing, s.deps.Clock().UTC(), s.cfg.Quiet, collector.ICEFailure, collector.WebBridgeLinkFailure, collector.DatabaseTrouble)
 			}
+		case <-ended:
+			ended = nil
+			flush()
 		}
 	}
 }
@@ -406,6 +429,19 @@ const (
 	modulesValid = 20 * time.Minute
 	statsValid   = 11 * time.Minute
 )
+
+// stamp is the time of a row of figures: a bridge logs several at the same moment, and rows of one bridge and millisecond would replace each other.
+func (s *Server) stamp(from source, now time.Time) time.Time {
+	const tick = time.Millisecond
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, last := now.Truncate(tick), s.stamped[from]
+	if !at.After(last) && last.Sub(at) < time.Second { // further back our clock has been set
+		at = last.Add(tick)
+	}
+	s.stamped[from] = at
+	return at
+}
 
 func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, message string) {
 	book := s.books[from]
@@ -417,7 +453,10 @@ func (s *Server) apply(ctx context.Context, now time.Time, from source, f Fact, 
 		}
 	}
 	valid := func(d time.Duration) time.Time { return time.Now().Add(d) }
-	stats := storage.SyslogStats{Time: now, CMSCluster: from.cluster, CallBridge: from.bridge}
+	stats := storage.SyslogStats{CMSCluster: from.cluster, CallBridge: from.bridge}
+	if f.Kind == MediaModules || f.Kind == Stats {
+		stats.Time = s.stamp(from, now)
+	}
 	switch f.Kind {
 	case MediaModules:
 		s.deps.Live.Update(from.cluster, from.bridge, func(b *collector.BridgeState) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/bridgewatch/bridgewatch/collector"
 	"github.com/bridgewatch/bridgewatch/storage"
+	"github.com/bridgewatch/bridgewatch/storage/bus"
 )
 
 var now = time.Date(2031, 1, 1, 0, 10, 0, 0, time.UTC)
@@ -59,6 +61,9 @@ func TestUnderstand(t *testing.T) {
 		"failed to establish connection to web bridge link":                       {WebBridge, true},
 		"call 17: incoming SIP call":                                              {None, false},
 		"STATS: {broken":                                                          {None, false},
+		"STATS: [1]":                                                              {None, false},
+		`STATS: {"callLegs":5,"CMA":"0/1","sip":"3/4"}`:                           {Stats, false},
+		`STATS: {"other":1}`:                                                      {None, false},
 	} {
 		if got := Understand(Line{Message: text}); got.Kind != want.kind || got.Bad != want.bad {
 			t.Errorf("Understand(%q) = %q bad %t, want %q bad %t", text, got.Kind, got.Bad, want.kind, want.bad)
@@ -75,9 +80,53 @@ func TestMask(t *testing.T) {
 		"POST https://me:pw@rx.example.org:8801/cdr/abcdef failed": "POST https://rx.example.org:8801/[hidden] failed",
 		"passcode=1234, ok": "passcode=[hidden], ok",
 		"plain":             "plain",
+
+		"Authorization: Basic dXNlcjpwdw==":                          "Authorization: [hidden]",
+		`"authorization":"Bearer abc.def", x`:                        `"authorization":"[hidden]", x`,
+		`password="two words", ok`:                                   `password="[hidden]", ok`,
+		"turnPassword=geheim ldapPassword: geheim":                   "turnPassword=[hidden] ldapPassword: [hidden]",
+		"<passcode>1234</passcode><name>Board</name>":                "<passcode>[hidden]</passcode><name>Board</name>",
+		"<callBridge><secret >a b</secret ></callBridge>":            "<callBridge><secret >[hidden]</secret ></callBridge>",
+		"stream key: abcd-efgh":                                      "stream key: [hidden]",
+		"rtmp://me:pw@media.example.org refused":                     "rtmp://media.example.org refused",
+		"srt://media.example.org:9000?streamid=abcd":                 "srt://media.example.org:9000/[hidden]",
+		"<streamUrl>rtmp://h.example.org/live/key</streamUrl>":       "<streamUrl>[hidden]</streamUrl>",
+		"incoming connection from https://cb1.example.org:445 taken": "incoming connection from https://cb1.example.org:445 taken",
+		"the secretary said: come in":                                "the secretary said: come in",
 	} {
 		if got := Mask(text); got != want {
 			t.Errorf("Mask(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestSecretsInAnyPlace: a line that is not laid out as expected has an address where the host or the process would be.
+func TestSecretsInAnyPlace(t *testing.T) {
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1", URL: "https://cb1"}}}}}, nil)
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	s, err := New(cfg, Deps{Live: live, Publisher: &shelf{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range []string{
+		"2031-01-01T00:00:00Z https://rx.example.org/cdr/S3CR3T refused",
+		"2031-01-01T00:00:00Z user.info cb1 https://rx.example.org/cdr/S3CR3T: refused",
+		"2031-01-01T00:00:00Z cb1 token:S3CR3T refused",
+		"https://rx.example.org/cdr/S3CR3T refused",
+	} {
+		s.take(t.Context(), raw, []source{{"emea", "cb1"}}, "127.0.0.1")
+		if row := fmt.Sprintf("%+v", <-s.rows); strings.Contains(row, "S3CR3T") {
+			t.Errorf("%s\nis kept as %s", raw, row)
+		}
+	}
+}
+
+// TestTimesThatStorageCannotHold are kept as lines without a time.
+func TestTimesThatStorageCannotHold(t *testing.T) {
+	for _, stamp := range []string{"9999-12-31T23:59:59Z", "0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59Z"} {
+		if got := Parse(stamp+" cb1 app: hello", time.Now()); !got.Time.IsZero() || got.Message != "hello" || got.Host != "cb1" {
+			t.Errorf("%s: %+v, want no time and the rest", stamp, got)
 		}
 	}
 }
@@ -96,9 +145,12 @@ func TestFrames(t *testing.T) {
 }
 
 type shelf struct {
-	mu   sync.Mutex
-	rows map[string]int
-	all  []storage.Alarm
+	mu    sync.Mutex
+	rows  map[string]int
+	all   []storage.Alarm
+	stats []storage.SyslogStats
+	// closed is how often lines are still refused.
+	closed int
 }
 
 func (s *shelf) PublishRows(_ context.Context, _, table string, rows any) error {
@@ -106,13 +158,47 @@ func (s *shelf) PublishRows(_ context.Context, _, table string, rows any) error 
 	defer s.mu.Unlock()
 	switch r := rows.(type) {
 	case []storage.SyslogLine:
+		if s.closed > 0 {
+			s.closed--
+			return fmt.Errorf("closed: %w", bus.ErrUnavailable)
+		}
 		s.rows[table] += len(r)
+	case []storage.SyslogStats:
+		s.stats = append(s.stats, r...)
 	case []storage.Alarm:
 		s.all = append(s.all, r...)
 	default:
 		s.rows[table]++
 	}
 	return nil
+}
+
+// TestFiguresOfOneMillisecond: a bridge logs its media modules and its statistics at the same moment; rows of one time would replace each other.
+func TestFiguresOfOneMillisecond(t *testing.T) {
+	now := time.Date(2031, 4, 2, 9, 17, 0, 0, time.UTC)
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1", URL: "https://cb1"}, {Name: "cb2", URL: "https://cb2"}}}}}, nil)
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	out := &shelf{rows: make(map[string]int)}
+	s, err := New(cfg, Deps{Live: live, Publisher: out, Clock: func() time.Time { return now.Add(time.Duration(len(out.stats)) * 100 * time.Microsecond) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bridge := range []string{"cb1", "cb2"} {
+		for _, message := range []string{`media module status 1 (1/1) 1/1 (full media capacity)`, `STATS: {"callLegs":"3/4"}`, `STATS: {"callLegs":"5/6"}`} {
+			s.take(t.Context(), "2031-04-02T09:17:00Z user.info "+bridge+" app: "+message, []source{{"emea", bridge}}, "127.0.0.1")
+		}
+	}
+	keys := make(map[string]bool)
+	for _, r := range out.stats {
+		keys[r.CallBridge+r.Time.Truncate(time.Millisecond).String()] = true
+		if r.Time.Sub(now) > 10*time.Millisecond {
+			t.Errorf("a figure of %s, long after it was read", r.Time)
+		}
+	}
+	if len(out.stats) != 6 || len(keys) != 6 {
+		t.Errorf("%d figures under %d keys, want 6 under 6", len(out.stats), len(keys))
+	}
 }
 
 func TestServerKeepsLinesAndMakesFacts(t *testing.T) {
@@ -162,6 +248,62 @@ func TestServerKeepsLinesAndMakesFacts(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClosedBusLosesNoLine: lines wait for a bus that takes none for a while, and in the end TCP holds them; a server that ends meanwhile ends.
+func TestClosedBusLosesNoLine(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	live := collector.NewLive(collector.Inventory{Clusters: []collector.Cluster{{Name: "emea", Bridges: []collector.Bridge{{Name: "cb1", URL: "https://cb1"}, {Name: "cb2", URL: "https://cb2"}}}}}, nil)
+	const lines = 12_000 // more than the queue and a batch hold
+	for name, c := range map[string]struct{ refusals, want int }{"opens again": {5, lines}, "stays closed": {math.MaxInt, 0}} {
+		t.Run(name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Listen, cfg.Flush = "127.0.0.1:0", 10*time.Millisecond
+			out := &shelf{rows: make(map[string]int), closed: c.refusals}
+			s, err := New(cfg, Deps{Live: live, Publisher: out})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- s.Run(ctx) }()
+			<-s.Ready()
+			conn, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wrote sync.WaitGroup
+			wrote.Go(func() {
+				defer conn.Close()
+				for i := range lines {
+					fmt.Fprintf(conn, "Jan  1 00:00:00 user.info cb%d host:server:  INFO : line %d\n", i/100%2+1, i)
+				}
+			})
+			kept := func() int {
+				out.mu.Lock()
+				defer out.mu.Unlock()
+				return out.rows[storage.TableSyslog]
+			}
+			if c.want > 0 {
+				eventually(t, "all lines are kept", func() bool { return kept() >= c.want })
+			} else {
+				eventually(t, "lines are refused", func() bool { out.mu.Lock(); defer out.mu.Unlock(); return out.closed < c.refusals })
+			}
+			cancel()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("the server does not end")
+			}
+			wrote.Wait()
+			if got := kept(); got != c.want {
+				t.Errorf("%d lines are kept, want %d", got, c.want)
+			}
+		})
 	}
 }
 

@@ -209,11 +209,7 @@ func knownPart(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuesti
 	if err != nil {
 		return part, first, err
 	}
-	for _, s := range found.Sources {
-		if slices.Contains(p.Clusters, s.Cluster) && (first.IsZero() || s.FirstTime.Before(first)) {
-			first = s.FirstTime
-		}
-	}
+	first = found.FirstRecord(p.Clusters)
 	if !first.Before(part.To) {
 		return part, first, fmt.Errorf("the call records of pool %s begin at %s, after the period", p.Name, first.UTC().Format(time.RFC3339))
 	}

@@ -2,6 +2,7 @@ package subscriber
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,9 +48,19 @@ func (j *journal) add(changes []events.Change) {
 		j.rows = append(j.rows, j.event(&changes[i]))
 		j.stay(&changes[i])
 	}
-	if excess := len(j.rows) - j.session.sub.cfg.MaxRows; excess > 0 {
-		j.rows = append([]storage.Event(nil), j.rows[excess:]...)
-		j.session.sub.metrics.dropped.Add(float64(excess))
+	j.bound()
+}
+
+// bound drops the oldest of what waits beyond the limit. The caller holds the lock.
+func (j *journal) bound() {
+	most, dropped := j.session.sub.cfg.MaxRows, j.session.sub.metrics.dropped
+	if excess := len(j.rows) - most; excess > 0 {
+		j.rows = slices.Clone(j.rows[excess:])
+		dropped.Add(float64(excess))
+	}
+	if excess := len(j.over) - most; excess > 0 {
+		j.over = slices.Clone(j.over[excess:])
+		dropped.Add(float64(excess))
 	}
 }
 
@@ -201,15 +212,14 @@ func (j *journal) flush(ctx context.Context) {
 	if len(rows)+len(left) == 0 {
 		return
 	}
+	refused := len(left) > 0
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.rows = append(rows, j.rows...)
-	for _, row := range left {
-		if row.Left != nil {
-			j.over = append(j.over, row)
-		}
-	}
-	if len(left) > 0 {
+	left = slices.DeleteFunc(left, func(row storage.ParticipantStay) bool { return row.Left == nil })
+	j.over = append(left, j.over...)
+	j.bound()
+	if refused {
 		for _, s := range open { // written again is harmless
 			s.dirty = true
 		}

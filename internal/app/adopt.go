@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +23,8 @@ import (
 type AdoptOptions struct {
 	// Start is the Call Bridge that is asked first, with the credentials and trust that hold for all of its cluster.
 	Start collector.Bridge
-	// PasswordKey and PasswordValue are how the configuration finds the password: password_file and a path, or password_env and a name.
+	// PasswordKey and PasswordValue are how the configuration finds the password: password_file and a path, or password_env and a name. A relative path, here
+	// and of a CA file, starts at the working folder.
 	PasswordKey, PasswordValue string
 	// Cluster is the name that the cluster gets.
 	Cluster string
@@ -70,17 +72,42 @@ func Adopt(ctx context.Context, o AdoptOptions) (Adopted, error) {
 		}
 		a.tokens[f.Name] = hex.EncodeToString(token)
 	}
+	if err := o.movePaths(); err != nil {
+		return a, err
+	}
 	if a.File, err = a.configuration(o); err != nil {
 		return a, err
 	}
 	if _, err := config.Parse(a.File, o.Output); err != nil {
-		return a, fmt.Errorf("the configuration made for this cluster is not valid; please report this: %w", err)
+		return a, fmt.Errorf("a flag, or what the bridge says, does not go into a configuration: %w", err)
 	}
 	if err := os.WriteFile(o.Output, a.File, 0o600); err != nil { // it holds the tokens
 		return a, err
 	}
 	a.Written = true
 	return a, nil
+}
+
+// movePaths makes the paths that go into Output mean there what they mean here: they start at its folder, not at the working folder.
+func (o *AdoptOptions) movePaths() error {
+	paths := []*string{&o.Start.TLS.CAFile}
+	if o.PasswordKey == "password_file" {
+		paths = append(paths, &o.PasswordValue)
+	}
+	if filepath.Dir(o.Output) == "." {
+		return nil
+	}
+	for _, path := range paths {
+		if *path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = absolute
+	}
+	return nil
 }
 
 // use takes the tokens of a configuration that is there.
@@ -90,6 +117,7 @@ func (a *Adopted) use(text []byte, path string) error {
 		return err
 	}
 	a.File = text
+	unread := c.ReadBridgeSecrets() // of tokens in files; passwords are not needed
 	var lacking []string
 	for _, f := range a.Found {
 		for _, k := range c.Clusters {
@@ -104,7 +132,8 @@ func (a *Adopted) use(text []byte, path string) error {
 		}
 	}
 	if len(lacking) > 0 {
-		return fmt.Errorf("%s is there and lacks a bridge, or a cdr_token, for %s: add it, or give another file with -o", path, strings.Join(lacking, ", "))
+		err := fmt.Errorf("%s is there and lacks a bridge, or a cdr_token, for %s: add it, or give another file with -o", path, strings.Join(lacking, ", "))
+		return errors.Join(err, unread)
 	}
 	return nil
 }

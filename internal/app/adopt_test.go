@@ -118,4 +118,44 @@ func TestAdopt(t *testing.T) {
 	if _, err := fresh.Registrations(t.Context(), other); err == nil || !strings.Contains(err.Error(), "full") || !strings.Contains(err.Error(), sim.Bridges()[0].Name) {
 		t.Errorf("a full table: %v", err)
 	}
+
+	// Paths of the command line start at the working folder, those of a configuration at its own.
+	t.Chdir(dir)
+	elsewhere := o
+	elsewhere.Output, elsewhere.PasswordValue, elsewhere.Start.TLS.CAFile = filepath.Join(t.TempDir(), "bridgewatch.yml"), "password", "ca.pem"
+	if _, err := Adopt(t.Context(), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	c, err = config.Load(elsewhere.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ReadBridgeSecrets(); err != nil {
+		t.Errorf("the password of a configuration in another folder: %v", err)
+	}
+	if _, err := os.Stat(c.Clusters[0].Bridges[0].TLS.CAFile); err != nil {
+		t.Errorf("the authorities of a configuration in another folder: %v", err)
+	}
+
+	// A configuration may keep its tokens in files.
+	text := string(before)
+	for token := range tokens {
+		if err := os.WriteFile(filepath.Join(dir, token[:8]), []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text = strings.ReplaceAll(text, "cdr_token: "+token, "cdr_token_file: "+token[:8])
+		text = strings.ReplaceAll(text, "cdr_token: \""+token+"\"", "cdr_token_file: \""+token[:8]+"\"")
+	}
+	if strings.Contains(text, "cdr_token:") {
+		t.Fatalf("tokens are left in\n%s", text)
+	}
+	if err := os.WriteFile(o.Output, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again, err = Adopt(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if list, err = again.Registrations(t.Context(), o); err != nil || !list[0].Already {
+		t.Errorf("with tokens in files: %+v, %v; want every receiver seen", list, err)
+	}
 }

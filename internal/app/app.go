@@ -299,10 +299,11 @@ func (a *App) runStore(ctx context.Context) error {
 	return a.leased(ctx, storeLease, func(ctx context.Context) error {
 		a.observer.Forget() // another instance may have written meanwhile
 		calls, legs, recordings, err := storage.NewQueries(conn).OpenFacts(ctx, time.Now().Add(-openWindow))
-		if err != nil { // the witnesses do without the records; the writer has its own troubles with such a store
-			a.log.Warn("what is going on by the records is not known", "error", err)
-		} else {
+		switch {
+		case err == nil:
 			a.observer.open.begin(calls, legs, recordings)
+		case ctx.Err() == nil: // the witnesses do without the records; the writer has its own troubles with such a store
+			a.log.Warn("what is going on by the records is not known", "error", err)
 		}
 		a.beats.Measure(heartbeat.StageStore, true)
 		defer a.beats.Measure(heartbeat.StageStore, false)

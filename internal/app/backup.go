@@ -31,6 +31,9 @@ func Backup(ctx context.Context, o BackupOptions, dir string) (m backup.Manifest
 	if dir, err = filepath.Abs(dir); err != nil {
 		return m, err
 	}
+	if err := errors.Join(neverRun(o.Config), refuseUnfinished(o.Config)); err != nil {
+		return m, err
+	}
 	err = o.withInstallation(ctx, func(ctx context.Context, i backup.Installation) error {
 		m, err = backup.Create(ctx, dir, i)
 		return err

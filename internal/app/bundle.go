@@ -24,6 +24,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/bridgewatch/bridgewatch/internal/config"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/engine"
 )
@@ -61,7 +62,7 @@ var storeQuestions = []struct{ file, query string }{
 func SupportBundle(ctx context.Context, o BundleOptions, out io.Writer) error {
 	b := &bundle{options: o, secrets: o.secretTexts()}
 	b.add("about.txt", b.about)
-	b.add("config.yml", func(_ context.Context, w io.Writer) error { return yaml.NewEncoder(w).Encode(o.Config) })
+	b.add("config.yml", func(_ context.Context, w io.Writer) error { return yaml.NewEncoder(w).Encode(withoutPeople(o.Config)) })
 	b.add("warnings.txt", func(_ context.Context, w io.Writer) error {
 		for _, warning := range o.Config.Warnings {
 			fmt.Fprintln(w, warning.Error())
@@ -79,6 +80,20 @@ func SupportBundle(ctx context.Context, o BundleOptions, out io.Writer) error {
 		})
 	}
 	return b.write(ctx, out)
+}
+
+// withoutPeople is a configuration that names no owners.
+func withoutPeople(c config.Config) config.Config {
+	c.LicensePools = slices.Clone(c.LicensePools)
+	for i := range c.LicensePools {
+		pool := &c.LicensePools[i]
+		pool.OwnerGroups = slices.Clone(pool.OwnerGroups)
+		for j := range pool.OwnerGroups {
+			group := &pool.OwnerGroups[j]
+			group.Owners = slices.Repeat([]string{"<owner>"}, len(group.Owners))
+		}
+	}
+	return c
 }
 
 type bundle struct {

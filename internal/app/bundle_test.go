@@ -124,6 +124,7 @@ data_dir: %s
 http: {listen: "127.0.0.1:1"}
 nats: {url: "nats://bridgewatch:pass%%2Fof%%2Fnats@127.0.0.1:1"}
 clickhouse: {url: "clickhouse://bridgewatch:passofclickhouse@127.0.0.1:1/bridgewatch"}
+license_pools: [{name: main, owner_groups: [{name: sales, owners: [anna.owner@example.org]}]}]
 clusters:
   - name: emea
     bridges: [{name: cb1, url: "https://127.0.0.1:1", username: u, password: passofbridge, cdr_token: tokenofbridge-0123456789}]
@@ -138,5 +139,8 @@ clusters:
 			t.Errorf("%s does not say that it could not be had:\n%s", name, files[name])
 		}
 	}
-	without(t, files, "pass%2Fof%2Fnats", "pass/of/nats", "passofclickhouse", "passofbridge", "tokenofbridge-0123456789")
+	if !strings.Contains(files["config.yml"], "<owner>") {
+		t.Errorf("the configuration does not say how many owners a group has:\n%s", files["config.yml"])
+	}
+	without(t, files, "anna.owner", "pass%2Fof%2Fnats", "pass/of/nats", "passofclickhouse", "passofbridge", "tokenofbridge-0123456789")
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bridgewatch/bridgewatch/collector/poller"
@@ -64,6 +66,7 @@ func Check(ctx context.Context, c config.Config, out io.Writer, log *slog.Logger
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	lines = append(lines, checkFiles(c)...)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	failed := false
 	for _, line := range lines {
@@ -150,6 +153,25 @@ func checkBus(ctx context.Context, c config.Config, log *slog.Logger) finding {
 		return finding{what, false, reason(err)}
 	}
 	return finding{what, state != bus.SyncOff, details}
+}
+
+// checkFiles reads the files of our own listeners, without which serve does not begin.
+func checkFiles(c config.Config) (list []finding) {
+	if c.HTTP.WebConfig != "" {
+		f := finding{"http.web_config", true, c.HTTP.WebConfig}
+		if err := web.Validate(c.HTTP.WebConfig); err != nil {
+			f.works, f.details = false, reason(fmt.Errorf("%s: %w", c.HTTP.WebConfig, err))
+		}
+		list = append(list, f)
+	}
+	if c.CDR.Listen != "" && c.CDR.TLS.CertFile != "" {
+		f := finding{"cdr.tls", true, c.CDR.TLS.CertFile}
+		if _, err := tls.LoadX509KeyPair(c.CDR.TLS.CertFile, c.CDR.TLS.KeyFile); err != nil {
+			f.works, f.details = false, reason(err)
+		}
+		list = append(list, f)
+	}
+	return list
 }
 
 // checkStore asks the store for its version.

@@ -94,7 +94,8 @@ func Import(ctx context.Context, o ImportOptions) (Feeding, error) {
 	return done, err
 }
 
-// filesBelow lists the files, and those below the folders, in the order of their names.
+// filesBelow lists the files, and those below the folders, in the order of their names. A link to a file is one; a link to a folder is followed where it is
+// named itself, and listed where it lies below another, to be refused: it may lead back.
 func filesBelow(paths []string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
@@ -106,8 +107,9 @@ func filesBelow(paths []string) ([]string, error) {
 			files = append(files, path)
 			continue
 		}
-		err = filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") {
+		// With the separator a link that is named is followed.
+		err = filepath.WalkDir(path+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && (entry.Type().IsRegular() || entry.Type() == fs.ModeSymlink) && !strings.HasPrefix(entry.Name(), ".") {
 				files = append(files, path)
 			}
 			return err
@@ -117,7 +119,7 @@ func filesBelow(paths []string) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, errors.New("nothing to import: name files or folders")
+		return nil, fmt.Errorf("nothing to import: no file in %s", strings.Join(paths, ", "))
 	}
 	slices.Sort(files)
 	return slices.Compact(files), nil
@@ -151,6 +153,9 @@ func (o ImportOptions) eachBodyIn(path string, use func(bus.Body) error, refused
 	info, err := file.Stat()
 	if err != nil {
 		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s: links to folders are not followed; name the folder itself", path)
 	}
 	r := bufio.NewReaderSize(file, 64<<10)
 	if isGzip(r) {
@@ -205,6 +210,10 @@ func (o ImportOptions) eachLine(path string, r *bufio.Reader, most int64, use fu
 			continue
 		}
 		if body.Parts > 1 {
+			if body.Part == 1 && parts.Parts > 0 { // the one before stays without its last part
+				refused(fmt.Errorf("%s:%d: body %s ends with part %d of %d", path, number, parts.ID, parts.Part, parts.Parts))
+				parts = bus.Body{}
+			}
 			if body.Part != parts.Part+1 || body.Part > 1 && body.ID != parts.ID {
 				refused(fmt.Errorf("%s:%d: part %d of body %s does not follow the part before it; order the capture by received, body_id, part", path, number, body.Part, body.ID))
 				parts = bus.Body{}
@@ -221,6 +230,9 @@ func (o ImportOptions) eachLine(path string, r *bufio.Reader, most int64, use fu
 		}
 	}
 }
+
+// longestCircumstances bounds what the bus takes beside a body; a Call Bridge's are some tens of bytes.
+const longestCircumstances = 1000
 
 func (o ImportOptions) lineBody(line []byte) (bus.Body, error) {
 	var c capturedBody
@@ -243,6 +255,9 @@ func (o ImportOptions) lineBody(line []byte) (bus.Body, error) {
 		if body.Data, err = base64.StdEncoding.DecodeString(c.BodyBase64); err != nil {
 			return bus.Body{}, fmt.Errorf("body_base64: %w", err)
 		}
+	}
+	if len(c.RemoteAddress)+len(c.ContentType) > longestCircumstances {
+		return bus.Body{}, fmt.Errorf("remote_address and content_type take more than %d bytes", longestCircumstances)
 	}
 	if len(body.Data) == 0 {
 		return bus.Body{}, errors.New("neither body nor body_base64")
@@ -267,7 +282,12 @@ func captureTime(c capturedBody) (time.Time, error) {
 		return time.Time{}, errors.New("no time: when was it received?")
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999"} {
-		if t, err := time.Parse(layout, text); err == nil {
+		t, err := time.Parse(layout, text)
+		switch {
+		case err != nil:
+		case t.Unix() < 0 || t.Unix() >= 1<<32:
+			return time.Time{}, fmt.Errorf("time %q is not between 1970 and 2106", text)
+		default:
 			return t.UTC(), nil
 		}
 	}
@@ -290,13 +310,13 @@ func isGzip(r *bufio.Reader) bool {
 	return err == nil && magic[0] == 0x1f && magic[1] == 0x8b
 }
 
-// isCapture tells JSON lines from a body: XML begins with another character.
+// isCapture tells JSON lines, the first of which may be a wrong one, from a body: XML begins with another character.
 func isCapture(r *bufio.Reader) bool {
 	const mark = "\xef\xbb\xbf" // byte-order mark
-	start, _ := r.Peek(512)
+	start, _ := r.Peek(r.Size())
 	rest, marked := bytes.CutPrefix(start, []byte(mark))
 	rest = bytes.TrimLeft(rest, " \t\r\n")
-	if len(rest) == 0 || rest[0] != '{' {
+	if len(rest) == 0 || rest[0] != '{' && (rest[0] == '<' || !bytes.Contains(rest, []byte("\n{"))) {
 		return false
 	}
 	if marked {

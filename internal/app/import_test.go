@@ -234,11 +234,20 @@ func TestCaptureLines(t *testing.T) {
 		"text and base64":         {"x/c", line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a/>"}) + line(map[string]any{"received": "2026-01-02 03:04:05.123", "source": "cb2", "body_base64": "PGIvPg=="}), []string{"emea/cb1 <a/>", "emea/cb2 <b/>"}, nil},
 		"bad lines, the rest goes on": {"x/c", "\ufeff{\"x\n" + line(map[string]any{"time": "yesterday", "source": "cb1", "body": "x"}) + line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb9", "body": "x"}) + "\n" + line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a/>"}),
 			[]string{"emea/cb1 <a/>"}, []string{":1: no line of a capture: invalid character '\\n' in string literal", `:2: time "yesterday" is not RFC 3339`, `:3: no bridge "cb9" is configured; there are cb1, cb2`}},
+		"bad first line": {"x/c", "captured on cb1\n" + line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a/>"}), []string{"emea/cb1 <a/>"},
+			[]string{":1: no line of a capture: invalid character 'c' looking for beginning of value"}},
+		"no XML and no capture": {"cb1/c", "captured on\ncb1", []string{"emea/cb1 captured on\ncb1"}, nil},
 		"parts": {"x/c", line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a", "part": 1, "parts": 2, "body_id": id}) + line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "/>", "part": 2, "parts": 2, "body_id": id}),
 			[]string{"emea/cb1 <a/>"}, nil},
 		"a part is missing": {"x/c", line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a", "part": 1, "parts": 2, "body_id": id}),
 			nil, []string{": body " + id + " ends with part 1 of 2"}},
-		"no time": {"x/c", line(map[string]any{"source": "cb1", "body": "<a/>"}), nil, []string{":1: no time: when was it received?"}},
+		"a part is missing, another body follows": {"x/c", line(map[string]any{"time": "2026-01-02T03:04:04Z", "source": "cb1", "body": "<b", "part": 1, "parts": 3, "body_id": strings.Replace(id, "1", "2", 1)}) +
+			line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a", "part": 1, "parts": 2, "body_id": id}) + line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "/>", "part": 2, "parts": 2, "body_id": id}),
+			[]string{"emea/cb1 <a/>"}, []string{":2: body " + strings.Replace(id, "1", "2", 1) + " ends with part 1 of 3"}},
+		"no time the store can hold": {"x/c", line(map[string]any{"time": "9999-01-02T03:04:05Z", "source": "cb1", "body": "<a/>"}) + line(map[string]any{"time": "0001-01-01T00:00:00Z", "source": "cb1", "body": "<a/>"}),
+			nil, []string{`:1: time "9999-01-02T03:04:05Z" is not between 1970 and 2106`, `:2: time "0001-01-01T00:00:00Z" is not between 1970 and 2106`}},
+		"long circumstances": {"x/c", line(map[string]any{"time": "2026-01-02T03:04:05Z", "source": "cb1", "body": "<a/>", "content_type": strings.Repeat("x", 10000)}), nil, []string{":1: remote_address and content_type take more than 1000 bytes"}},
+		"no time":            {"x/c", line(map[string]any{"source": "cb1", "body": "<a/>"}), nil, []string{":1: no time: when was it received?"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fed, refused := read(t, test.file, test.text)
@@ -249,5 +258,35 @@ func TestCaptureLines(t *testing.T) {
 	}
 	if _, err := Import(t.Context(), ImportOptions{Options: Options{Config: c}, Files: []string{filepath.Join(t.TempDir(), "none")}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestLinksAndFolders: a link to a file is a file, a folder may be named by a link to it, and nothing that is named is left out in silence.
+func TestLinksAndFolders(t *testing.T) {
+	top := t.TempDir()
+	real, linked := filepath.Join(top, "real"), filepath.Join(top, "linked")
+	if err := errors.Join(os.Mkdir(real, 0o700), os.WriteFile(filepath.Join(top, "a.xml"), []byte("<records/>"), 0o600), os.Symlink(real, linked),
+		os.Symlink(filepath.Join(top, "a.xml"), filepath.Join(real, "file.xml")), os.Symlink(top, filepath.Join(real, "folder")), os.Symlink("nowhere", filepath.Join(real, "none.xml"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{real, linked, linked + "/"} {
+		files, err := filesBelow([]string{dir})
+		if want := []string{filepath.Join(dir, "file.xml"), filepath.Join(dir, "folder"), filepath.Join(dir, "none.xml")}; err != nil || fmt.Sprint(files) != fmt.Sprint(want) {
+			t.Errorf("below %s: %v, %v; want %v", dir, files, err, want)
+		}
+	}
+	c := config.Default()
+	c.Clusters = []config.Cluster{{Name: "emea", Bridges: []config.Bridge{{Name: "cb1"}}}}
+	o := ImportOptions{Options: Options{Config: c}}
+	for name, ok := range map[string]bool{"file.xml": true, "folder": false, "none.xml": false} {
+		fed := 0
+		err := o.eachBodyIn(filepath.Join(linked, name), func(bus.Body) error { fed++; return nil }, func(error) {})
+		if (fed == 1 && err == nil) != ok {
+			t.Errorf("%s: fed %d, %v", name, fed, err)
+		}
+	}
+	empty := t.TempDir()
+	if _, err := filesBelow([]string{empty}); err == nil || !strings.Contains(err.Error(), empty) {
+		t.Errorf("an empty folder: %v", err)
 	}
 }

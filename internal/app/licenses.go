@@ -133,6 +133,9 @@ func (s *standings) tell(ctx context.Context) {
 	now := time.Now()
 	for _, p := range s.app.pools {
 		state, err := s.state(ctx, q, p, now)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			s.app.log.Warn("what a license pool uses could not be asked for", "license_pool", p.Name, "error", err)
 			continue

@@ -8,9 +8,36 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/bridgewatch/bridgewatch/cdr"
 	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
+
+// TestSearchableForAsLongAsKept: the index of names has a row for a whole month, which must outlive the last leg of that month.
+func TestSearchableForAsLongAsKept(t *testing.T) {
+	keep := config.Default().Retention
+	keep.Facts = config.Duration(7 * 24 * time.Hour)
+	conn, err := prepareStore(t.Context(), storagetest.Engine(t), "", keep, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	start := time.Now().UTC().Add(-6 * 24 * time.Hour)
+	storagetest.Insert(t, conn, storage.LegFacts, cdr.Leg{ID: uuid.New(), GroupID: uuid.New(), CallID: uuid.New(), Session: uuid.New(), Cluster: "emea", Bridge: "cb1", DisplayName: "Somebody of last week",
+		Type: "sip", Start: start, Calls: []uuid.UUID{}, Alarms: []cdr.Alarm{}, Version: 1})
+	for _, table := range []string{"call_legs_data", "parties_data"} {
+		if err := conn.Exec(t.Context(), "OPTIMIZE TABLE "+table+" FINAL"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	legs, _, err := storage.NewQueries(conn).Legs(t.Context(), storage.LegFilter{Period: storage.Period{From: start.Add(-time.Hour)}, Text: "of last week", Limit: 10})
+	if err != nil || len(legs) != 1 {
+		t.Errorf("%d legs found, %v; want the one that is kept", len(legs), err)
+	}
+}
 
 // keptForEver are tables without a retention: they grow with what changes, not with time, and their oldest rows may still hold.
 var keptForEver = []string{"cdr_sessions_data", "goose_db_version", "license_entitlements_data", "license_units_data", "owners_data", "settings_data"}
@@ -58,6 +85,20 @@ func TestRetention(t *testing.T) {
 	}
 	again.Close()
 	holds(1000)
+
+	// Longer than the store can count is for ever, not at once, also where there was a retention.
+	keep.Raw = days(36500)
+	again, err = prepareStore(t.Context(), options, "", keep, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	holds(1000)
+	keep.Raw = days(10)
+	if again, err = prepareStore(t.Context(), options, "", keep, log); err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
 
 	var forgotten []string
 	if err := conn.QueryRow(t.Context(), "SELECT arraySort(groupArray(name)) FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND create_table_query NOT LIKE '%TTL %'").Scan(&forgotten); err != nil {

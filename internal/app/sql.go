@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -65,6 +68,18 @@ func withStoreOf(ctx context.Context, o Options, use func(ctx context.Context, o
 	return errors.Join(err, <-ended)
 }
 
+// neverRun is an error where the embedded engine has never stored anything in data_dir, so that no command makes an empty store only to find nothing in it.
+func neverRun(c config.Config) error {
+	if !c.ClickHouse.URL.IsZero() {
+		return nil
+	}
+	_, err := os.Stat(filepath.Join(c.DataDir, "clickhouse"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("nothing was ever stored in %s; is data_dir right? `bridgewatch serve` begins the store", c.DataDir)
+	}
+	return err
+}
+
 // reachable tells whether an engine answers; the file of one that was killed may name a dead address.
 func reachable(ctx context.Context, options *clickhouse.Options) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -83,6 +98,9 @@ func reachable(ctx context.Context, options *clickhouse.Options) bool {
 
 // SQL runs one query on the configured store and writes its answer, tab-separated unless the query names a FORMAT.
 func SQL(ctx context.Context, c config.Config, query string, out io.Writer, log *slog.Logger) error {
+	if err := neverRun(c); err != nil {
+		return err
+	}
 	return withStore(ctx, Options{Config: c, Log: log}, func(ctx context.Context, options *clickhouse.Options) error {
 		if options.Protocol == clickhouse.HTTP {
 			return sqlOverHTTP(ctx, options, query, out)
@@ -127,7 +145,7 @@ func sqlOverNative(ctx context.Context, options *clickhouse.Options, query strin
 	defer conn.Close() //nolint:errcheck // only read from
 	rows, err := conn.Query(ctx, query)
 	if err != nil {
-		return err
+		return fmt.Errorf("query: %w", err)
 	}
 	defer rows.Close() //nolint:errcheck // Err below tells
 	return printRows(rows, out)

@@ -96,7 +96,13 @@ func quoted(name string) string {
 type ttl struct {
 	table, column string
 	keep          func(config.Retention) config.Duration
+	// span is how many days a row covers from the one in its column on: it is needed for as long as the last of them.
+	span int64
 }
+
+// longestKept is the longest time to live in days; what is to be kept for longer is kept for ever. The store counts the end of a row's life in seconds of 32
+// bits, which last until 2106, and takes one beyond for long past: the whole table would go at once.
+const longestKept = 50 * 365
 
 func raw(r config.Retention) config.Duration        { return r.Raw }
 func facts(r config.Retention) config.Duration      { return r.Facts }
@@ -107,28 +113,28 @@ func quarantine(r config.Retention) config.Duration { return r.Quarantine }
 
 // ttls of all tables whose rows age. Tables of migrations that this list lacks keep their rows for ever; license_units_data is a note of progress, whose day is none.
 var ttls = []ttl{
-	{"cdr_bodies_data", "received", raw},
-	{"cdr_records_data", "received", raw},
-	{"cdr_quarantine_data", "received", quarantine},
-	{"calls_data", "start", facts},
-	{"call_legs_data", "start", facts},
-	{"parties_data", "month", facts},
-	{"recordings_data", "start", facts},
-	{"streams_data", "start", facts},
-	{"alarms_data", "raised", facts},
-	{"license_intervals_data", "start_day", facts},
-	{"bridge_samples_data", "time", samples},
-	{"license_samples_data", "time", samples},
-	{"personal_license_samples_data", "time", samples},
-	{"license_features_data", "time", samples},
-	{"device_samples_data", "time", samples},
-	{"call_samples_data", "time", samples},
-	{"leg_samples_data", "time", samples},
-	{"certificates_data", "time", samples},
-	{"syslog_data", "received", syslogs},
-	{"syslog_stats_data", "time", samples},
-	{"events_data", "time", timelines},
-	{"participants_data", "joined", timelines},
+	{"cdr_bodies_data", "received", raw, 0},
+	{"cdr_records_data", "received", raw, 0},
+	{"cdr_quarantine_data", "received", quarantine, 0},
+	{"calls_data", "start", facts, 0},
+	{"call_legs_data", "start", facts, 0},
+	{"parties_data", "month", facts, 31},
+	{"recordings_data", "start", facts, 0},
+	{"streams_data", "start", facts, 0},
+	{"alarms_data", "raised", facts, 0},
+	{"license_intervals_data", "start_day", facts, 0},
+	{"bridge_samples_data", "time", samples, 0},
+	{"license_samples_data", "time", samples, 0},
+	{"personal_license_samples_data", "time", samples, 0},
+	{"license_features_data", "time", samples, 0},
+	{"device_samples_data", "time", samples, 0},
+	{"call_samples_data", "time", samples, 0},
+	{"leg_samples_data", "time", samples, 0},
+	{"certificates_data", "time", samples, 0},
+	{"syslog_data", "received", syslogs, 0},
+	{"syslog_stats_data", "time", samples, 0},
+	{"events_data", "time", timelines, 0},
+	{"participants_data", "joined", timelines, 0},
 }
 
 // applyRetention sets the time to live of the tables where it differs from what is configured, as setting it rewrites data. On a cluster suffix ends the names of
@@ -145,7 +151,15 @@ func applyRetention(ctx context.Context, conn driver.Conn, suffix, on string, re
 		if definition == "" {
 			continue // a table or column that this schema does not have
 		}
-		days := max(1, int64(t.keep(retention).Std().Hours()/24))
+		days := max(1, int64(t.keep(retention).Std().Hours()/24)) + t.span
+		if days > longestKept {
+			if strings.Contains(definition, " TTL ") {
+				if err := conn.Exec(ctx, "ALTER TABLE "+table+on+" REMOVE TTL"); err != nil {
+					return fmt.Errorf("keep all of %s: %w", table, err)
+				}
+			}
+			continue
+		}
 		clause := fmt.Sprintf("TTL toDateTime(%s) + toIntervalDay(%d)", t.column, days)
 		if strings.Contains(definition, clause) {
 			continue

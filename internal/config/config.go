@@ -26,7 +26,7 @@ type Config struct {
 	NATS NATS `yaml:"nats"`
 	// The store.
 	ClickHouse ClickHouse `yaml:"clickhouse"`
-	// How long each kind of data is kept.
+	// How long each kind of data is kept; more than 18250d (50 years) is for ever.
 	Retention Retention `yaml:"retention"`
 	// How records become facts.
 	Facts Facts `yaml:"facts"`

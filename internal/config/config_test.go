@@ -135,7 +135,7 @@ func TestAllMistakesInOrder(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	cfg, err := Parse([]byte(strings.NewReplacer("https:", "http:", "abcdefgh-0123456789", "short").Replace(bridge)), "bw.yml")
+	cfg, err := Parse([]byte(strings.NewReplacer("https:", "http:", "abcdefgh-0123456789", "shortish").Replace(bridge)), "bw.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,4 +328,11 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("no line: %v", err)
 		}
 	})
+}
+
+// TestListenerThatIsNotUsed: the engine's own listener takes no port beside a ClickHouse of one's own.
+func TestListenerThatIsNotUsed(t *testing.T) {
+	if _, err := Parse([]byte("http: {listen: \"127.0.0.1:8802\"}\nclickhouse: {url: \"clickhouse://h:9000/db\"}\n"), "bw.yml"); err != nil {
+		t.Error(err)
+	}
 }

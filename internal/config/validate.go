@@ -71,7 +71,7 @@ func (c *Config) validateListeners(v *validator) {
 	for _, l := range []struct{ key, address string }{
 		{"http.listen", c.HTTP.Listen}, {"cdr.listen", c.CDR.Listen}, {"syslog.listen", c.Syslog.Listen}, {"clickhouse.listen", c.ClickHouse.Listen},
 	} {
-		if l.address == "" {
+		if l.address == "" || l.key == "clickhouse.listen" && !c.ClickHouse.URL.IsZero() {
 			continue
 		}
 		host, port, err := net.SplitHostPort(l.address)
@@ -88,8 +88,8 @@ func (c *Config) validateListeners(v *validator) {
 	}
 	v.webURL("cdr.public_url", c.CDR.PublicURL)
 	v.pair("cdr.tls", "cert_file", c.CDR.TLS.CertFile, "key_file", c.CDR.TLS.KeyFile)
-	if c.CDR.MaxBody < 64<<10 {
-		v.fail("cdr.max_body", "must be at least 64KiB: a bridge sends many records in one body")
+	if c.CDR.MaxBody < 1<<20 {
+		v.fail("cdr.max_body", "must be at least 1MiB: a bridge sends many records in one body")
 	}
 	if c.CDR.Listen != "" && strings.HasPrefix(c.CDR.PublicURL, "https:") && c.CDR.TLS.CertFile == "" {
 		v.warn("cdr.public_url", "says https, but cdr.tls has no certificate; right only behind a TLS proxy")
@@ -358,6 +358,8 @@ func (v *validator) token(key string, t Secret) {
 	}
 	if !tokenShape.MatchString(t.Reveal()) {
 		v.fail(key, "may hold letters, digits and . _ ~ - only, at most 200")
+	} else if len(t.Reveal()) < 8 {
+		v.fail(key, "is too short to be a secret; 8 characters are the least, 16 or more are better")
 	} else if len(t.Reveal()) < 16 {
 		v.warn(key, "is short; whoever guesses it can send records. Use 16 characters or more")
 	}

@@ -219,14 +219,16 @@ func (b *Bus) prepare(ctx context.Context, js jetstream.JetStream) error {
 	return b.patiently(ctx, func() error { return ensureStreams(ctx, js, b.cfg) })
 }
 
-// patiently repeats what the broker did not do only because it is choosing a leader or very busy just now.
+// patiently repeats what the broker did not do only because it is away, choosing a leader or very busy just now.
 func (b *Bus) patiently(ctx context.Context, do func() error) error {
-	for {
+	for told := false; ; told = true {
 		err := do()
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			return err
 		}
-		b.log.Warn("broker is not ready; trying again", "error", err)
+		if !told {
+			b.log.Warn("broker is not ready; it is tried again until it is", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return err
@@ -241,7 +243,10 @@ func passing(err error) bool {
 	if errors.As(err, &api) {
 		return api.Code == 503 && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabled && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabledForAccount
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders)
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		// The connection is lost, and being made again: without a buffer for what is published meanwhile this is how publishing fails.
+		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) || errors.As(err, &network)
 }
 
 // conn returns the connection in use, or ErrUnavailable before Ready and after Run.

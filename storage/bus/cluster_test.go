@@ -148,6 +148,60 @@ func TestClusterLosesServers(t *testing.T) {
 	}
 }
 
+// TestBrokerAwayIsWaitedFor: what begins while the broker is away waits for it, instead of ending the program.
+func TestBrokerAwayIsWaitedFor(t *testing.T) {
+	options := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}
+	start := func() *server.Server {
+		s, err := server.NewServer(options.Clone())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(20 * time.Second) {
+			t.Fatal("the server is not ready")
+		}
+		return s
+	}
+	s := start()
+	options.Port = s.Addr().(*net.TCPAddr).Port
+	b := storagetest.Bus(t, func(cfg *bus.Config) { cfg.URL = "nats://" + s.Addr().String() })
+	s.Shutdown()
+	s.WaitForShutdown()
+	for publishing := true; publishing; time.Sleep(10 * time.Millisecond) { // until the client has noticed
+		publishing = b.Tell("test", 1) == nil
+	}
+
+	began := map[string]func() error{
+		"leases":   func() error { _, err := b.Leases(t.Context(), "test", bus.DefaultLeaseTTL); return err },
+		"consumer": func() error { _, err := b.Consumer(t.Context(), bus.CDR); return err },
+	}
+	type end struct {
+		what string
+		err  error
+	}
+	ends := make(chan end, len(began))
+	for what, begin := range began {
+		go func() { ends <- end{what, begin()} }()
+	}
+	select {
+	case e := <-ends:
+		t.Errorf("%s while the broker is away: %v; want it to wait", e.what, e.err)
+	case <-time.After(time.Second):
+	}
+	s = start()
+	t.Cleanup(s.Shutdown)
+	for range began {
+		select {
+		case e := <-ends:
+			if e.err != nil {
+				t.Errorf("%s: %v", e.what, e.err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("still waiting 30 s after the broker came back")
+		}
+	}
+}
+
 func TestWrongPasswordIsOneLine(t *testing.T) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, Username: "bridgewatch", Password: clusterPassword})
 	if err != nil {

@@ -255,6 +255,28 @@ func TestMalformedBodies(t *testing.T) {
 	}
 }
 
+// TestAbsurdDurations: a duration that reaches back further than any time there is says nothing of a start that was missed, and what it belongs to is stored.
+func TestAbsurdDurations(t *testing.T) {
+	conn, b := storagetest.Store(t), storagetest.Bus(t)
+	startWriter(t, b, conn, nil)
+	var parts []string
+	for i, seconds := range []string{"60", "1000000000", "5000000000", "9223372036854775807", "-9223372036854775808", "-5"} {
+		parts = append(parts,
+			record(2*i, "callLegEnd", "10:00:00", `<callLeg id="`+uuid.NewString()+`"><reason>error</reason><durationSeconds>`+seconds+`</durationSeconds></callLeg>`),
+			record(2*i+1, "callEnd", "10:00:00", `<call id="`+uuid.NewString()+`"><durationSeconds>`+seconds+`</durationSeconds></call>`))
+	}
+	if err := b.PublishBody(t.Context(), body(records(parts...))); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, b, bus.CDR)
+	for _, table := range []string{"call_legs", "calls"} {
+		const starts = "arrayStringConcat(arraySort(groupArray(toString(toUnixTimestamp(start) - toUnixTimestamp(toDateTime('2026-03-14 10:00:00', 'UTC'))))), ' ')"
+		if got := query[string](t, conn, "SELECT "+starts+" FROM "+table); got != "-1000000000 -60 0 0 0 0" {
+			t.Errorf("starts in %s, seconds from the end: %s; want -1000000000 -60 0 0 0 0", table, got)
+		}
+	}
+}
+
 // TestBodyInParts: a body that is cut for the bus is read as one, and one whose last part never comes is never read.
 func TestBodyInParts(t *testing.T) {
 	conn, b := storagetest.Store(t), storagetest.Bus(t)
