@@ -330,6 +330,7 @@ func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Over
 	}
 	expiry, none := bridgeExpiry(in.Features, zone)
 	users := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Overage() }, last, readings.AllowedDays, expiry, zone)
+	o.UnknownDays = int64(users.Unknown)
 	level := int64(users.Level)
 	if none {
 		level = 3
@@ -340,14 +341,15 @@ func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Over
 	if users.Unknown < licensing.WindowDays {
 		days, left := int64(users.Days), int64(users.Left)
 		o.Days, o.DaysLeft, o.EnforcementLevel = &days, &left, &level
-		o.UnknownDays = int64(users.Unknown)
 		o.OldestLeaves, o.Exceeds, o.Level1, o.Level2, o.Level3 = day(users.Leaves), day(users.Exceeds), day(users.Reached), day(users.Level2), day(users.Level3)
 	}
 	recording := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Recording }, last, readings.AllowedDays, dateOf(features["recording"].Expiry, zone), zone)
 	standing := FeatureStanding{Feature: "recording"}
+	if recording.Level >= 2 {
+		standing.EnforcementLevel = new(int64(recording.Level))
+	}
 	if recording.Unknown < licensing.WindowDays {
-		days, level := int64(recording.Days), int64(recording.Level)
-		standing.Days, standing.EnforcementLevel = &days, &level
+		standing.Days, standing.EnforcementLevel = new(int64(recording.Days)), new(int64(recording.Level))
 	}
 	names := slices.Sorted(maps.Keys(features))
 	if _, ok := features["recording"]; !ok {
