@@ -71,6 +71,11 @@ func TestAfterTheLastRecord(t *testing.T) {
 			t.Errorf("%s: %s sixths, complete %t, want it known: %t", d.Day, shown(d.SMP.PeakSixths, time.UTC), d.Complete, known)
 		}
 	}
+	in.Pool.Clusters = append(in.Pool.Clusters, "b")
+	in.Sessions = append(in.Sessions, storage.SessionCompleteness{Cluster: "b", FirstTime: start.AddDate(0, 0, -1), LastTime: start.AddDate(0, 0, 6)})
+	if d := NewLicense(in).Days[2]; d.SMP.PeakSixths == nil || d.Complete { // what is known of is of the other cluster
+		t.Errorf("%s: complete %t, without records of one of two clusters", d.Day, d.Complete)
+	}
 	if r.Overage.UnknownDays != 88 {
 		t.Errorf("%d days are not known", r.Overage.UnknownDays)
 	}

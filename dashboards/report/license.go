@@ -428,15 +428,15 @@ type knowledge struct {
 }
 
 // of tells of [start, end) whether figures are computed, as records of every cluster go back as far, and whether nothing is missing in them. A day that
-// has not ended, or that began before a cluster's first record, is not complete. After the last record of all nothing is known: a quiet day and a broken feed look the same.
+// has not ended, or that began before a cluster's first record or after its last, is not complete. After the last record of all nothing is known: a quiet day and a broken feed look the same.
 func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 	if k.computed.IsZero() || !start.Before(k.computed) || len(k.clusters) == 0 {
 		return false, false
 	}
 	complete = !end.After(k.computed) && !end.After(k.generated)
-	var last time.Time
+	var latest time.Time
 	for _, cluster := range k.clusters {
-		var first time.Time
+		var first, last time.Time
 		for _, s := range k.sessions {
 			if s.Cluster != cluster {
 				continue
@@ -455,12 +455,13 @@ func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 			complete = false // a cluster of which nothing ever came
 			continue
 		}
-		if first.After(start) {
+		if first.After(start) || last.Before(start) {
 			complete = false
 		}
+		latest = later(latest, last)
 		computed = computed || first.Before(end)
 	}
-	computed = computed && !last.Before(start)
+	computed = computed && !latest.Before(start)
 	return computed, complete && computed
 }
 
