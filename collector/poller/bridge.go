@@ -601,7 +601,7 @@ func (c *Client) features(ctx context.Context, path string) ([]collector.Feature
 		if i == most {
 			break
 		}
-		f := collector.Feature{Name: e.name}
+		f := collector.Feature{Name: clip(e.name)}
 		decode(e, &f)
 		out = append(out, f)
 	}

@@ -148,7 +148,11 @@ func (c *cluster) workDue(ctx context.Context, w *worker) {
 		}
 		if !now.Add(c.inv.Interval() / 2).Before(c.due[step.object]) {
 			c.due[step.object] = now.Add(c.poller.every[step.object])
+			w.failed = false
 			step.do(ctx, w)
+			if soon := now.Add(c.poller.again(step.object)); w.failed && soon.Before(c.due[step.object]) {
+				c.due[step.object] = soon
+			}
 			if !c.stuck.asked(step.object, w) {
 				delete(c.due, step.object)
 				return

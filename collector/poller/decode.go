@@ -124,8 +124,8 @@ func decodeText(tag, text string, field reflect.Value) []string {
 	var err error
 	switch field.Interface().(type) {
 	case *string:
-		clean := strings.ToValidUTF8(text, "\uFFFD")
-		value = &clean
+		short := clip(text)
+		value = &short
 	case *int64:
 		value, err = pointer(integer(text))
 	case *float64:
@@ -146,6 +146,17 @@ func decodeText(tag, text string, field reflect.Value) []string {
 	}
 	field.Set(reflect.ValueOf(value))
 	return nil
+}
+
+// maxText is the longest text that is kept of a field, in bytes. Rows travel in messages, and one that is larger than a message takes those beside it along.
+const maxText = 8 << 10
+
+// clip cuts text to what is kept of it.
+func clip(text string) string {
+	if len(text) > maxText {
+		text = text[:maxText]
+	}
+	return strings.ToValidUTF8(text, "")
 }
 
 func pointer[T any](v T, err error) (*T, error) { return &v, err }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -263,5 +264,71 @@ func TestCheckOfWhatIsNoBridge(t *testing.T) {
 		if f := Check(t.Context(), client.bridge, 5*time.Second, "", time.Now); f.Authorized || !f.Reachable || !strings.Contains(f.Problem, c.want) {
 			t.Errorf("%s: %+v, want it reached, not authorized, and told of %q", name, f, c.want)
 		}
+	}
+}
+
+// TestTextWithoutEnd: a row that is larger than a message of the bus would take those beside it along.
+func TestTextWithoutEnd(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	w, live, out := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/calls":
+			fmt.Fprint(rw, `<calls total="1"><call id="a"/></calls>`)
+		case "/api/v1/system/licensing":
+			fmt.Fprintf(rw, `<licensing><features><%s><status>activated</status></%s></features></licensing>`, long, long)
+		default:
+			fmt.Fprintf(rw, `<call id="a"><name>%s</name><ownerName>%s</ownerName></call>`, long[:len(long)/4], long[:len(long)/4])
+		}
+	})
+	row := storage.BridgeSample{Time: time.Now()}
+	w.pollCalls(t.Context(), &row)
+	w.pollLicenseFile(t.Context(), &row)
+	calls, features := rowsOf[storage.CallSample](out, storage.TableCallSamples), rowsOf[storage.LicenseFeature](out, storage.TableLicenseFeatures)
+	if len(calls) != 1 || len(calls[0].Name) > maxText || len(calls[0].OwnerName) > maxText || len(calls[0].Name) < 1000 || !utf8.ValidString(calls[0].Name) {
+		t.Errorf("%d calls, the first with a name of %d bytes", len(calls), len(calls[0].Name))
+	}
+	if shown := live.Snapshot().Bridges[0].LicenseFile.Value; len(features) > 0 && len(features[0].Feature) > maxText || len(shown) > 0 && len(shown[0].Name) > maxText {
+		t.Errorf("a feature with a name of %d bytes", len(features[0].Feature))
+	}
+}
+
+// TestHalfADocumentOnce: what came broken is asked for again soon, and not when its turn comes in a quarter of an hour or an hour.
+func TestHalfADocumentOnce(t *testing.T) {
+	var mu sync.Mutex
+	asked := make(map[string]int)
+	w, live, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+		path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+		mu.Lock()
+		asked[path]++
+		first := asked[path] == 1
+		mu.Unlock()
+		switch {
+		case path == "/system/status":
+			fmt.Fprint(rw, `<status><softwareVersion>3.8.1</softwareVersion><uptimeSeconds>5</uptimeSeconds></status>`)
+		case first:
+			fmt.Fprint(rw, `<cluster><loadLimit>1`)
+		case path == "/system/configuration/cluster":
+			fmt.Fprint(rw, `<cluster><loadLimit>120000</loadLimit></cluster>`)
+		default:
+			fmt.Fprintf(rw, `<%s total="0"/>`, path[strings.LastIndexByte(path, '/')+1:])
+		}
+	})
+	now := time.Now()
+	w.poller.deps.Clock = func() time.Time { return now }
+	for range 7 {
+		w.poll(t.Context(), time.Minute)
+		w.cluster.workDue(t.Context(), w)
+		now = now.Add(time.Minute)
+	}
+	for _, path := range []string{"/system/configuration/cluster", "/system/cdrReceivers", "/turnServers", "/callBridges", "/clusterLicensing", "/system/profiles"} {
+		if asked[path] < 2 {
+			t.Errorf("%s is asked %d times in seven minutes, want it again after half a document", path, asked[path])
+		}
+		if asked[path] > 7 {
+			t.Errorf("%s is asked %d times in seven minutes", path, asked[path])
+		}
+	}
+	if limit := live.Snapshot().Bridges[0].Config.Value.LoadLimit; limit == nil || *limit != 120000 {
+		t.Error("the load limit is not known after seven minutes")
 	}
 }

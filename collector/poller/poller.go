@@ -286,6 +286,8 @@ type worker struct {
 	eventsDown bool
 	// spent: the bridge was busy, silent or gone in this round, so that nothing more is asked of it before the next poll.
 	spent bool
+	// failed: something that was asked for brought no answer that can be used.
+	failed bool
 	// stuck is how often in a row each object has spent the round.
 	stuck stuck
 }
@@ -395,6 +397,7 @@ func (w *worker) ask(ctx context.Context, object string, request func() error) b
 		w.log.Debug("this release does not have it", "object", object, "version", w.version)
 		return false
 	}
+	w.failed = true
 	w.poller.errors.WithLabelValues(w.cluster.inv.Name, w.bridge.Name, reason).Inc()
 	// The same trouble again is counted, not logged.
 	if text := object + reason; text != w.lastErr {
@@ -402,6 +405,12 @@ func (w *worker) ask(ctx context.Context, object string, request func() error) b
 		w.log.Warn("poll failed", "object", object, "error", err)
 	}
 	return false
+}
+
+// again is when an object is asked for anew of which something came broken: soon, but not with every poll.
+func (p *Poller) again(object string) time.Duration {
+	every := p.every[object]
+	return min(every, max(time.Minute, every/12))
 }
 
 // isDue reports whether an object is due in this poll and sets its next time. Polls come at the interval, so half of it is allowed either way.
@@ -437,6 +446,7 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 			{"cdrReceivers", w.pollReceivers},
 		}, func(s step) string { return s.object }, w.stuck) {
 			if ctx.Err() == nil && !w.spent && !w.absent[step.object] && w.isDue(step.object, now) {
+				w.failed = false
 				step.do(ctx, &row)
 				if w.absent[step.object] {
 					w.faults.Forget(ctx, at, deviceFaults(step.object))
@@ -445,6 +455,9 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 					// It may not have been answered: do not wait for its next turn, which may be an hour away.
 					delete(w.due, step.object)
 					break
+				}
+				if w.failed {
+					w.due[step.object] = now.Add(w.poller.again(step.object))
 				}
 			}
 		}

@@ -372,9 +372,14 @@ func (s *Server) publish(ctx context.Context) {
 	const most = 500
 	publishing := context.WithoutCancel(ctx)
 	var batch []storage.SyslogLine
-	refused := false
+	refused, away := false, false // away: for good, as ctx has ended
 	flush := func() {
 		if len(batch) == 0 {
+			return
+		}
+		if away { // each try may take as long as a time-out, and the queue may be full
+			s.dropped.Add(float64(len(batch)))
+			batch = nil
 			return
 		}
 		err := s.deps.Publisher.PublishRows(publishing, bus.Subject("syslog", cmp.Or(batch[0].CallBridge, "unknown")), storage.TableSyslog, batch)
@@ -387,6 +392,7 @@ func (s *Server) publish(ctx context.Context) {
 			refused = true
 			return
 		case err != nil:
+			away = passes
 			s.dropped.Add(float64(len(batch)))
 			s.deps.Logger.Warn("syslog lines not published", "lines", len(batch), "error", err)
 		}

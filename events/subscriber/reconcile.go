@@ -90,6 +90,8 @@ func (r *restReader) step(ctx context.Context) error {
 	if len(calls) >= max(bulkFrom, everybody/page) {
 		return r.readAll(ctx)
 	}
+	// The longest unread first: one that cannot be read must not keep the others from it.
+	slices.SortStableFunc(calls, func(a, b string) int { return r.rosters[a].Compare(r.rosters[b]) })
 	for _, call := range calls {
 		if err := r.readCall(ctx, call); err != nil {
 			return err

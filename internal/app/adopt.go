@@ -141,7 +141,15 @@ func (a *Adopted) use(text []byte, path string) error {
 // configuration is the YAML text. What was found wrong stands beside the bridge as a comment.
 func (a *Adopted) configuration(o AdoptOptions) ([]byte, error) {
 	bridges := &yaml.Node{Kind: yaml.SequenceNode}
+	var leftOut []string
+	named := map[string]bool{}
 	for _, f := range a.Found {
+		// What no configuration can hold is told of beside those that it can.
+		if _, err := (collector.Bridge{URL: f.URL}).BaseURL(); err != nil || named[f.Name] {
+			leftOut = append(leftOut, fmt.Sprintf("left out, to be mended: %s at %q: %s", f.Name, f.URL, firstText(f.Problem, "its address cannot be used, or its name is that of another")))
+			continue
+		}
+		named[f.Name] = true
 		one := mapping("name", f.Name, "url", f.URL, "username", o.Start.Username, o.PasswordKey, o.PasswordValue, "cdr_token", a.tokens[f.Name])
 		tls := mapping()
 		if o.Start.TLS.CAFile != "" {
@@ -173,7 +181,7 @@ func (a *Adopted) configuration(o AdoptOptions) ([]byte, error) {
 		bridges.Content = append(bridges.Content, one)
 	}
 	cluster := mapping("name", o.Cluster, "license_pool", "main")
-	cluster.Content = append(cluster.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "bridges"}, bridges)
+	cluster.Content = append(cluster.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "bridges", HeadComment: strings.Join(leftOut, "\n")}, bridges)
 	pool := mapping("name", "main", "day_boundary", "UTC")
 	pool.HeadComment = "Say what you have bought under entitlements; see docs/configuration.md."
 	root := mapping("data_dir", "/var/lib/bridgewatch")

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/bridgewatch/bridgewatch/collector"
+	"github.com/bridgewatch/bridgewatch/collector/poller"
 	"github.com/bridgewatch/bridgewatch/internal/cmssim"
 	"github.com/bridgewatch/bridgewatch/internal/config"
 )
@@ -157,5 +158,34 @@ func TestAdopt(t *testing.T) {
 	}
 	if list, err = again.Registrations(t.Context(), o); err != nil || !list[0].Already {
 		t.Errorf("with tokens in files: %+v, %v; want every receiver seen", list, err)
+	}
+}
+
+// TestAdoptWhatCannotBeConfigured: a member without a usable address, or with the name of another, is told of and does not make the configuration of the others invalid.
+func TestAdoptWhatCannotBeConfigured(t *testing.T) {
+	a := Adopted{tokens: map[string]string{}, Found: []poller.Found{
+		{Name: "cb1", URL: "https://cb1.example.org:445", Proven: true},
+		{Name: "cb2", Problem: "the cluster's database has no address for it"},
+		{Name: "cb3", URL: "cb3.example.org:445", Problem: "url: scheme"},
+		{Name: "cb1", URL: "https://other.example.org:445", Group: "line\nbreak: true"},
+		{Name: "cb4", URL: "https://cb4.example.org", Group: "line\nbreak: true"},
+	}}
+	for _, f := range a.Found {
+		a.tokens[f.Name] = strings.Repeat("0", 31) + f.Name[2:]
+	}
+	text, err := a.configuration(AdoptOptions{Cluster: "emea", PasswordKey: "password_file", PasswordValue: "/etc/password", Start: collector.Bridge{Username: "u"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse(text, "test.yml")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	var names []string
+	for _, b := range c.Clusters[0].Bridges {
+		names = append(names, b.Name)
+	}
+	if strings.Join(names, " ") != "cb1 cb4" || !strings.Contains(string(text), "no address for it") || !strings.Contains(string(text), "cb3") || !strings.Contains(string(text), "other.example.org") {
+		t.Errorf("bridges %v, want cb1 and cb4, the others named in comments:\n%s", names, text)
 	}
 }
