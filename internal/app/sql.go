@@ -209,10 +209,10 @@ func byRows(query string) (rewritten, format string, err error) {
 }
 
 func printRows(rows driver.Rows, out io.Writer) error {
-	escape := strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n")
+	types := rows.ColumnTypes()
 	for rows.Next() {
-		values := make([]any, len(rows.ColumnTypes()))
-		for i, t := range rows.ColumnTypes() {
+		values := make([]any, len(types))
+		for i, t := range types {
 			values[i] = newValue(t)
 		}
 		if err := rows.Scan(values...); err != nil {
@@ -220,7 +220,7 @@ func printRows(rows driver.Rows, out io.Writer) error {
 		}
 		line := make([]string, len(values))
 		for i, v := range values {
-			line[i] = escape.Replace(text(v))
+			line[i] = text(v, types[i].DatabaseTypeName())
 		}
 		if _, err := fmt.Fprintln(out, strings.Join(line, "\t")); err != nil {
 			return err
