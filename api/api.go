@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type Store interface {
 	Calls(ctx context.Context, f storage.CallFilter) ([]storage.Call, *storage.Cursor, error)
 	Call(ctx context.Context, id uuid.UUID) (storage.Call, bool, error)
+	CallRecords(ctx context.Context, session, call uuid.UUID, after int64, limit int) ([]storage.CallRecord, error)
 	CallsAt(ctx context.Context, f storage.CallFilter) ([]storage.Call, *storage.Cursor, error)
 	CallsByID(ctx context.Context, since time.Time, ids []uuid.UUID) (map[uuid.UUID]storage.Call, error)
 	PresencesAt(ctx context.Context, at time.Time, calls []storage.Call) (map[uuid.UUID][]storage.Presence, error)
@@ -114,6 +116,12 @@ type idParams struct {
 	ID uuid.UUID `path:"id" format:"uuid" description:"GUID"`
 }
 
+type recordsParams struct {
+	ID    uuid.UUID `path:"id" format:"uuid" description:"GUID"`
+	Limit int       `query:"limit" description:"Most items, up to 1000; 100 when left out"`
+	After string    `query:"after" description:"Cursor: next of the page before"`
+}
+
 type correlatorParams struct {
 	Correlator uuid.UUID `path:"call_correlator" format:"uuid" description:"Correlator of the meeting"`
 }
@@ -187,6 +195,7 @@ func (s *Server) routes() []route {
 			legs, _, err := store.Legs(ctx, storage.LegFilter{Call: id, Limit: maxLegsOfCall})
 			return callAnswer{call, legs}, err
 		}},
+		{"/calls/{id}/records", "The records of one call and of what was in it, with the fields of theirs that are not known here", recordsParams{}, list[storage.CallRecord]{}, callRecords},
 		{"/legs", "Call legs, newest first", legsParams{}, list[storage.Leg]{}, func(ctx context.Context, store Store, p any) (any, error) {
 			q := p.(*legsParams)
 			after, limit, err := pageOf(q.After, q.Limit)
@@ -262,6 +271,38 @@ func (s *Server) routes() []route {
 				return store.Completeness(ctx, storage.Period{From: q.From, To: q.To})
 			}},
 	}...)
+}
+
+// callRecords answers a page of a call's records; its cursor is the index of the last.
+func callRecords(ctx context.Context, store Store, p any) (any, error) {
+	q := p.(*recordsParams)
+	_, limit, err := pageOf("", q.Limit)
+	if err != nil {
+		return nil, err
+	}
+	after := int64(-1)
+	if q.After != "" {
+		if after, err = strconv.ParseInt(q.After, 10, 64); err != nil {
+			return nil, badRequest("parameter %q: %v", "after", storage.ErrCursor)
+		}
+	}
+	call, found, err := store.Call(ctx, q.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("call", q.ID.String())
+	}
+	records, err := store.CallRecords(ctx, call.Session, call.ID, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := list[storage.CallRecord]{Items: records}
+	if len(records) > limit {
+		answer.Items = records[:limit]
+		answer.Next = strconv.FormatInt(answer.Items[limit-1].CorrelatorIndex, 10)
+	}
+	return answer, nil
 }
 
 // withConfigured adds the configured bridges of which nothing is known.

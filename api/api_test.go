@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -206,6 +207,47 @@ func TestOddTexts(t *testing.T) {
 			t.Errorf("%s: no error text in %v", path, answer)
 		}
 	}
+}
+
+// TestCallRecords: the records of a call and its legs, with what nobody knows of them, page by page.
+func TestCallRecords(t *testing.T) {
+	conn := storagetest.Store(t)
+	c := call(time.Now().UTC().Add(-time.Hour).Truncate(time.Second), 0, "Stand-up")
+	insert(t, conn, storage.CallFacts, c)
+	leg := uuid.NewString()
+	body := `<records session="` + c.Session.String() + `">` + fmt.Sprintf(`
+<record type="callStart" time="2026-03-14T09:00:00Z" correlatorIndex="0" newAttribute="a"><call id="%[1]s"><name>Stand-up</name></call></record>
+<record type="callLegStart" time="2026-03-14T09:00:01Z" correlatorIndex="1"><callLeg id="%[2]s"><call>%[1]s</call><newThing kind="b">text</newThing></callLeg></record>
+<record type="callLegStart" time="2026-03-14T09:00:02Z" correlatorIndex="2"><callLeg id="%[3]s"><type>sip</type></callLeg></record>
+<record type="callLegEnd" time="2026-03-14T09:00:03Z" correlatorIndex="3"><callLeg id="%[2]s"><reason>error</reason><streamKey>hush</streamKey></callLeg></record>
+</records>`, c.ID, leg, uuid.New())
+	for raw, err := range cdr.Scan(strings.NewReader(body), cdr.Limits{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := cdr.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insert(t, conn, storage.Records, storage.RecordRow(cdr.SourcedRecord{Record: record, Source: "cb1", Cluster: "emea"}, string(raw.XML)))
+	}
+	queries := storage.NewQueries(conn)
+	server := httptest.NewServer(New(Config{}, Deps{Store: func() Store { return queries }, Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer server.Close()
+	path := "/api/v1/calls/" + c.ID.String() + "/records"
+	var got []string
+	page := get(t, server, path+"?limit=2", 200)
+	for _, answer := range []map[string]any{page, get(t, server, path+"?after="+page["next"].(string), 200)} {
+		for _, item := range answer["items"].([]any) {
+			r := item.(map[string]any)
+			got = append(got, fmt.Sprint(r["correlator_index"], r["type"], r["unknown_fields"]))
+		}
+	}
+	if want := []string{"0callStartmap[@newAttribute:a]", "1callLegStartmap[callLeg/newThing:text callLeg/newThing/@kind:b]", "3callLegEndmap[callLeg/streamKey:(masked)]"}; !slices.Equal(got, want) {
+		t.Errorf("records = %q, want %q", got, want)
+	}
+	get(t, server, path+"?after=x", 400)
+	get(t, server, "/api/v1/calls/"+uuid.NewString()+"/records", 404)
 }
 
 // TestOpenAPI: the document describes every route and each of its parameters, and nothing else.

@@ -119,7 +119,11 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 	if err != nil {
 		return answer, err
 	}
-	figures, err := store.LicenseFigures(ctx, storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: pool.Clusters, From: period.From, To: period.To}, Step: step, StepsFrom: period.From, Groups: pool.Groups})
+	known := storage.LicensePeriod{Clusters: pool.Clusters, From: period.From, To: period.To}
+	if now := time.Now(); known.To.After(now) { // a meeting that goes on has no use of the future
+		known.To = now
+	}
+	figures, err := store.LicenseFigures(ctx, storage.LicenseQuestion{LicensePeriod: known, Step: step, StepsFrom: period.From, Groups: pool.Groups})
 	if err != nil {
 		return answer, err
 	}
@@ -138,16 +142,15 @@ func usage(ctx context.Context, store Store, pool report.Pool, period storage.Pe
 		r.SMPSixths, r.PMP, r.Recording = max(r.SMPSixths, b.SMPSixths()), max(r.PMP, licensing.Nearest(b.PMP)), max(r.Recording, licensing.Nearest(b.Recording+b.Streaming))
 		r.SMP = licensing.Licenses(r.SMPSixths)
 	}
-	known, err := store.Completeness(ctx, storage.Period{})
+	complete, err := store.Completeness(ctx, storage.Period{})
 	if err != nil {
 		return answer, err
 	}
-	first := known.FirstRecord(pool.Clusters)
-	now := time.Now()
-	for i, s := range figures.Steps {
-		item := usageStep{Time: s.Time.UTC(), Reported: reported[i]}
-		if !computed.IsZero() && s.Time.Add(step).After(first) && !s.Time.After(now) {
-			peaks := s.Peaks
+	first := complete.FirstRecord(pool.Clusters)
+	for i, at := 0, period.From; at.Before(period.To); i, at = i+1, at.Add(step) {
+		item := usageStep{Time: at.UTC(), Reported: reported[i]}
+		if !computed.IsZero() && at.Add(step).After(first) && i < len(figures.Steps) {
+			peaks := figures.Steps[i].Peaks
 			smp := licensing.Licenses(peaks.SMP.Value)
 			item.SMPSixths, item.SMP, item.PMP = &peaks.SMP.Value, &smp, &peaks.PMP.Value
 			item.Recording, item.Recordings, item.Streams = &peaks.Recording.Value, &peaks.Recordings, &peaks.Streams

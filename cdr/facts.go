@@ -104,6 +104,17 @@ func startedBy(known, end time.Time, seconds int64) time.Time {
 	return known
 }
 
+// Begins is the earliest start that a record can give its object: its time, less the duration that it says.
+func (r Record) Begins() time.Time {
+	switch {
+	case r.Leg != nil && r.Leg.DurationSeconds != nil:
+		return startedBy(r.Time, r.Time, *r.Leg.DurationSeconds)
+	case r.Call != nil && r.Call.DurationSeconds != nil:
+		return startedBy(r.Time, r.Time, *r.Call.DurationSeconds)
+	}
+	return r.Time
+}
+
 // ended is the time of a call's own callEnd, nil without one.
 func (o *objectState) ended(t Type) *time.Time {
 	var at *time.Time

@@ -24,7 +24,11 @@ type UsedDay struct {
 }
 
 // Over tells for each license whether the day's use exceeded what was held; nil where one of both is not known.
-type Over struct{ SMP, PMP, Recording *bool }
+type Over struct {
+	SMP, PMP, Recording *bool
+	// missing: shared licenses are held, but of the day there are no records.
+	missing bool
+}
 
 // Over compares a day. Shared licenses are compared in sixths, unrounded.
 func (d UsedDay) Over(r Readings) Over {
@@ -39,6 +43,7 @@ func (d UsedDay) Over(r Readings) Over {
 		over := used > *held*unit
 		return &over
 	}
+	o.missing = !d.Computed && d.Held.SMP != nil
 	if d.Computed {
 		o.SMP = compare(d.Peaks.SMP.Value, d.Held.SMP, full)
 		o.Recording = compare(d.Peaks.Recording.Value, d.Held.Recording, 1)
@@ -52,9 +57,12 @@ func (d UsedDay) Over(r Readings) Over {
 	return o
 }
 
-// Overage is one combined verdict: SMP or PMP exceeded. A license that cannot be judged does not stop the other from deciding; nil where none can be.
+// Overage is one combined verdict: SMP or PMP exceeded. A license that cannot be judged does not stop the other from deciding; nil where none can be. But PMP, of which CMS tells even where there are
+// no records, cannot say of such a day that it is not one of overage.
 func (o Over) Overage() *bool {
 	switch {
+	case o.missing && o.PMP != nil && !*o.PMP:
+		return nil
 	case o.SMP == nil:
 		return o.PMP
 	case o.PMP == nil || *o.SMP:

@@ -261,13 +261,7 @@ const idsPerQuery = 2000
 
 // include widens a period to the times that a record can give its object's row for a start.
 func (p *Period) include(r cdr.SourcedRecord) {
-	first := r.Time
-	switch {
-	case r.Leg != nil && r.Leg.DurationSeconds != nil:
-		first = first.Add(-time.Duration(*r.Leg.DurationSeconds) * time.Second)
-	case r.Call != nil && r.Call.DurationSeconds != nil:
-		first = first.Add(-time.Duration(*r.Call.DurationSeconds) * time.Second)
-	}
+	first := r.Begins()
 	if p.From.IsZero() || first.Before(p.From) {
 		p.From = first
 	}

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,6 +42,33 @@ func TestHistoryOfAMovedLeg(t *testing.T) {
 		}
 		if len(history.Records) != test.want {
 			t.Errorf("call %s: %d records, want %d: %v", test.call, len(history.Records), test.want, history.Records)
+		}
+	}
+}
+
+// TestHistoryOfAbsurdDurations: the stored row is found whatever its record says of the time before, or a start that comes late would leave two rows.
+func TestHistoryOfAbsurdDurations(t *testing.T) {
+	conn := storagetest.Store(t)
+	session := uuid.New()
+	for i, seconds := range []string{"-3600", "9223372036854775807", "60"} {
+		id := uuid.New()
+		body := `<records session="` + session.String() + `"><record type="callLegEnd" time="2026-03-14T09:00:00Z" correlatorIndex="` + strconv.Itoa(i) + `"><callLeg id="` + id.String() +
+			`"><reason>error</reason><durationSeconds>` + seconds + `</durationSeconds></callLeg></record></records>`
+		for raw, err := range cdr.Scan(strings.NewReader(body), cdr.Limits{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			record, err := cdr.Decode(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sourced := cdr.SourcedRecord{Record: record, Source: "cb1", Cluster: "emea"}
+			storagetest.Insert(t, conn, storage.Records, *storage.RecordRow(sourced, string(raw.XML)))
+			storagetest.Insert(t, conn, storage.LegFacts, cdr.Build([]cdr.SourcedRecord{sourced}, cdr.DefaultSettings(), record.Time).Legs...)
+		}
+		history, err := storage.LoadHistory(t.Context(), conn, []cdr.Object{{Session: session, Kind: cdr.KindLeg, ID: id}})
+		if err != nil || len(history.Records) != 1 || len(history.Facts.Legs) != 1 {
+			t.Errorf("a leg of %s s: %d records, %d rows, %v; want one of each", seconds, len(history.Records), len(history.Facts.Legs), err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -124,6 +125,60 @@ func (s *shelf) PublishRows(_ context.Context, _, _ string, rows any) error {
 		s.alarms = append(s.alarms, r...)
 	}
 	return nil
+}
+
+// TestOddComponentsCostThemselvesAlone: a scheduler that says UP is up, whatever its components look like.
+func TestOddComponentsCostThemselvesAlone(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"status":"UP","components":[]}`:   1,
+		`{"status":"UP","components":null}`: 1,
+		`{"status":"UP","components":{"db":{"status":"UP"},"mail":"DOWN","ping":{"status":7},"c2w":{"status":"UP","details":[1]}}}`: 3,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+		rows, up, err := Scheduler(t.Context(), server.URL, 5*time.Second, nil)
+		server.Close()
+		if err != nil || !up || len(rows) != want {
+			t.Errorf("%s: up %t, %d rows, %v; want up and %d rows", body, up, len(rows), err, want)
+		}
+	}
+}
+
+// TestOldServersShowTheirCertificates: what a server is willing to speak says nothing about when its certificate ends.
+func TestOldServersShowTheirCertificates(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "old"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		version, suite uint16
+	}{{tls.VersionTLS12, tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, {tls.VersionTLS12, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}, {tls.VersionTLS10, tls.TLS_RSA_WITH_AES_128_CBC_SHA}} {
+		listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+			Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS10, MaxVersion: c.version, CipherSuites: []uint16{c.suite},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_ = conn.(*tls.Conn).Handshake()
+				conn.Close()
+			}
+		}()
+		got := Probe(t.Context(), listener.Addr().String(), 5*time.Second, nil, time.Now())
+		if got.Reached != 1 || got.NotAfter == nil || got.KeyType != "RSA" {
+			t.Errorf("%s with %s: %q, want its certificate", tls.VersionName(c.version), tls.CipherSuiteName(c.suite), got.Error)
+		}
+		listener.Close()
+	}
 }
 
 // TestCertificateWithoutEnd: RFC 5280 has 9999-12-31 for a certificate without end, and many self-signed ones last a hundred years. What is stored must not wrap around.

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -186,6 +187,7 @@ func Probe(ctx context.Context, endpoint string, timeout time.Duration, roots *x
 		// Verification happens below, where it cannot hide the dates.
 		InsecureSkipVerify: true,
 		MinVersion:         tls.VersionTLS10,
+		CipherSuites:       allSuites(), // nothing secret is sent
 		VerifyConnection:   func(s tls.ConnectionState) error { shown = s.PeerCertificates; return nil },
 	}
 	if net.ParseIP(host) == nil {
@@ -203,6 +205,15 @@ func Probe(ctx context.Context, endpoint string, timeout time.Duration, roots *x
 	}
 	describe(&row, host, shown, roots, now)
 	return row
+}
+
+// allSuites are all cipher suites, those that are refused elsewhere too: an old server shows its certificate only to who speaks what it does.
+func allSuites() []uint16 {
+	var ids []uint16
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		ids = append(ids, suite.ID)
+	}
+	return ids
 }
 
 func reason(err error) string {
@@ -291,11 +302,30 @@ func key(c *x509.Certificate) (kind string, bits uint32) {
 
 // document is the scheduler's status: of the Spring actuator kind.
 type document struct {
-	Status     string `json:"status"`
-	Components map[string]struct {
-		Status  string                     `json:"status"`
-		Details map[string]json.RawMessage `json:"details"`
-	} `json:"components"`
+	Status     string          `json:"status"`
+	Components json.RawMessage `json:"components"`
+}
+
+// component is one of a document's; its details are of any kind.
+type component struct {
+	Status  string          `json:"status"`
+	Details json.RawMessage `json:"details"`
+}
+
+// components reads those that look like one: an odd one must not make the scheduler seem down.
+func (d document) components() map[string]component {
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(d.Components, &raw) != nil {
+		return nil
+	}
+	out := make(map[string]component, len(raw))
+	for name, text := range raw {
+		var c component
+		if json.Unmarshal(text, &c) == nil && c.Status != "" {
+			out[name] = c
+		}
+	}
+	return out
 }
 
 func (p *Prober) scheduler(ctx context.Context, book *faults.Book, cluster, address string) {
@@ -380,17 +410,16 @@ func Scheduler(ctx context.Context, address string, timeout time.Duration, roots
 		return storage.DeviceSample{Address: component, Status: clean(status), Reachable: &reachable, Detail: detail}
 	}
 	rows = append(rows, row("", d.Status, ""))
-	names := make([]string, 0, len(d.Components))
-	for name := range d.Components {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	components := d.components()
+	names := slices.Sorted(maps.Keys(components))
 	const most = 32
 	for _, name := range names[:min(len(names), most)] {
-		c := d.Components[name]
+		c := components[name]
 		detail := ""
+		var details map[string]json.RawMessage
+		_ = json.Unmarshal(c.Details, &details) // of another kind they have none that we know
 		// The web bridges are what a person asks for; other details may hold addresses of mailboxes.
-		if list, ok := c.Details["webbridges"]; ok {
+		if list, ok := details["webbridges"]; ok {
 			detail = clean(strings.Trim(string(list), `"`))
 		}
 		rows = append(rows, row(clean(name), c.Status, detail))

@@ -301,6 +301,18 @@ func (c *Client) one(ctx context.Context, path string, dst any) error {
 	return nil
 }
 
+// status asks for the status, which tells a Call Bridge from whatever else speaks XML.
+func (c *Client) status(ctx context.Context, s *collector.Status) error {
+	const path = "/system/status"
+	if err := c.one(ctx, path, s); err != nil {
+		return err
+	}
+	if s.SoftwareVersion == nil && s.UptimeSeconds == nil {
+		return &Error{Path: path, Reason: ReasonBadAnswer, Status: http.StatusOK, Err: errors.New("no status in the answer")}
+	}
+	return nil
+}
+
 const (
 	// pageLimit is what is asked for; servers cap it, each collection on its own (cms-api.md §2.3).
 	pageLimit = 50

@@ -26,9 +26,10 @@ type cluster struct {
 	// faults of the cluster as a whole.
 	faults *faults.Book
 
-	// busy is held by the worker that does the cluster's work; due, config and usage are touched only by its holder.
+	// busy is held by the worker that does the cluster's work; due, stuck, config and usage are touched only by its holder.
 	busy   chan struct{}
 	due    map[string]time.Time
+	stuck  stuck
 	config settings
 	usage  *usage
 
@@ -39,7 +40,7 @@ type cluster struct {
 
 func newCluster(p *Poller, inv collector.Cluster) *cluster {
 	c := &cluster{
-		poller: p, inv: inv, busy: make(chan struct{}, 1), due: make(map[string]time.Time), config: make(settings),
+		poller: p, inv: inv, busy: make(chan struct{}, 1), due: make(map[string]time.Time), stuck: make(stuck), config: make(settings),
 		up: make(map[string]bool), hosts: make(map[uuid.UUID]string), owners: newOwners(),
 	}
 	c.faults = p.book(inv.Name, "", collector.SourcePoller, p.deps.Logger.With("cms_cluster", inv.Name))
@@ -132,23 +133,25 @@ func (c *cluster) work(ctx context.Context, w *worker, until time.Time) {
 // workDue does what is due for the cluster. c.busy must be held.
 func (c *cluster) workDue(ctx context.Context, w *worker) {
 	now := c.poller.deps.Clock()
-	for _, step := range []struct {
+	type step struct {
 		object string
 		do     func(context.Context, *worker)
-	}{
+	}
+	for _, step := range last([]step{
 		{"callBridges", c.pollGroups},
 		{"clusterLicensing", c.pollFeatures},
 		{"profiles", c.pollProfiles},
 		{"MPLicenseUsage", c.usage.poll},
-	} {
+	}, func(s step) string { return s.object }, c.stuck) {
 		if ctx.Err() != nil || w.spent {
 			return
 		}
 		if !now.Add(c.inv.Interval() / 2).Before(c.due[step.object]) {
 			c.due[step.object] = now.Add(c.poller.every[step.object])
 			step.do(ctx, w)
-			if w.spent {
+			if !c.stuck.asked(step.object, w) {
 				delete(c.due, step.object)
+				return
 			}
 		}
 	}

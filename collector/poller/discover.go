@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/collector"
@@ -67,7 +68,7 @@ func Check(ctx context.Context, b collector.Bridge, timeout time.Duration, recei
 func (c *Client) inspect(ctx context.Context, f *Found, receiver collector.Secret, now func() time.Time) {
 	var s collector.Status
 	began := now()
-	err := c.one(ctx, "/system/status", &s)
+	err := c.status(ctx, &s)
 	took := now().Sub(began)
 	if err != nil {
 		e, _ := errors.AsType[*Error](err)
@@ -113,6 +114,7 @@ func advice(err error) string {
 		ReasonBadAnswer: "what answers is not the API of a Call Bridge",
 		ReasonNotFound:  "what answers has no API of a Call Bridge (an Edge server has none)",
 		ReasonAbsent:    "what answers has no such node",
+		ReasonStatus:    "not what a Call Bridge answers: is this the address and port of Web Admin, and http or https as it listens?",
 	}[ReasonOf(err)]
 	if hint == "" {
 		return err.Error()
@@ -120,10 +122,10 @@ func advice(err error) string {
 	return hint + " (" + err.Error() + ")"
 }
 
-// atLeast compares the first two numbers of a version, which is free text.
+// atLeast compares the first two numbers in a version, which is free text.
 func atLeast(version string, wantMajor, wantMinor int) bool {
 	var ma, mi int
-	if n, _ := fmt.Sscanf(version, "%d.%d", &ma, &mi); n == 0 {
+	if n, _ := fmt.Sscanf(version[max(strings.IndexAny(version, "0123456789"), 0):], "%d.%d", &ma, &mi); n == 0 {
 		return false
 	}
 	return ma > wantMajor || ma == wantMajor && mi >= wantMinor

@@ -8,7 +8,9 @@ import (
 	"math"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,5 +191,77 @@ func TestListWithoutEnd(t *testing.T) {
 	_, err := c.list(ctx, "/calls", "call", nil, func(*element) bool { items++; return true })
 	if ReasonOf(err) != ReasonTooLarge || items > 300_000 {
 		t.Errorf("%d items, then %v; want it given up as too large", items, err)
+	}
+}
+
+// TestVersionsAreFreeText: a release that is not understood would be taken for one before 3.0, whose license file is judged.
+func TestVersionsAreFreeText(t *testing.T) {
+	for _, c := range []struct {
+		version      string
+		major, minor int
+		want         bool
+	}{
+		{"3.8.1", 3, 0, true}, {"3.8.1", 3, 8, true}, {"3.8.1", 3, 9, false}, {"2.0(RC)", 2, 0, true}, {"2.0(RC)", 2, 4, false}, {"2.10.1", 2, 9, true},
+		{"Meeting Server 3.8", 3, 0, true}, {"v3.0-beta", 3, 0, true}, {"3", 3, 0, true}, {"3", 3, 1, false}, {" 3.1", 3, 0, true},
+		{"", 2, 0, false}, {"unknown", 2, 0, false}, {"99999999999999999999.1", 3, 0, false},
+	} {
+		if got := atLeast(c.version, c.major, c.minor); got != c.want {
+			t.Errorf("%q is at least %d.%d: %t, want %t", c.version, c.major, c.minor, got, c.want)
+		}
+	}
+}
+
+// TestNodeThatNeverAnswersStarvesNoOther: a bridge that is not asked further in a round once a node was busy or refused must still be asked for everything else in time.
+func TestNodeThatNeverAnswersStarvesNoOther(t *testing.T) {
+	for _, bad := range [][]string{{"/system/load"}, {"/callLegs", "/system/database"}, {"/callBridgeGroups"}, {"/callBridges", "/system/profiles"}} {
+		asked := make(map[string]int)
+		var mu sync.Mutex
+		w, _, _ := lone(t, func(rw http.ResponseWriter, r *http.Request) {
+			path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+			mu.Lock()
+			asked[path]++
+			mu.Unlock()
+			switch {
+			case slices.Contains(bad, path):
+				rw.WriteHeader(http.StatusForbidden)
+			case path == "/system/status":
+				fmt.Fprint(rw, `<status><softwareVersion>2.9.1</softwareVersion><uptimeSeconds>5</uptimeSeconds></status>`)
+			default:
+				fmt.Fprintf(rw, `<%s total="0"/>`, path[strings.LastIndexByte(path, '/')+1:])
+			}
+		})
+		for range 4 {
+			w.poll(t.Context(), time.Minute)
+			w.cluster.workDue(t.Context(), w)
+		}
+		for _, path := range []string{
+			"/system/load", "/system/multipartyLicensing", "/system/alarms", "/callLegs", "/calls", "/system/database", "/turnServers", "/webBridges", "/recorders", "/streamers",
+			"/system/licensing", "/system/cdrReceivers", "/callBridges", "/clusterLicensing", "/system/profiles", "/system/MPLicenseUsage/knownHosts",
+		} {
+			if asked[path] == 0 && !(path == "/callBridges" && bad[0] == "/callBridgeGroups") {
+				t.Errorf("while %s refuse, %s is never asked", bad, path)
+			}
+		}
+	}
+}
+
+// TestCheckOfWhatIsNoBridge: something that answers is not a Call Bridge because it speaks XML, and a person is told what to look at.
+func TestCheckOfWhatIsNoBridge(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"another document": {func(rw http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(rw, `<?xml version="1.0"?><feed><title>x</title></feed>`)
+		}, "not the API of a Call Bridge"},
+		"a redirect": {func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "https://login.example.org/", http.StatusFound)
+		}, "Web Admin"},
+		"another protocol": {func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadRequest) }, "Web Admin"},
+	} {
+		client := fake(t, c.answer)
+		if f := Check(t.Context(), client.bridge, 5*time.Second, "", time.Now); f.Authorized || !f.Reachable || !strings.Contains(f.Problem, c.want) {
+			t.Errorf("%s: %+v, want it reached, not authorized, and told of %q", name, f, c.want)
+		}
 	}
 }

@@ -286,13 +286,42 @@ type worker struct {
 	eventsDown bool
 	// spent: the bridge was busy, silent or gone in this round, so that nothing more is asked of it before the next poll.
 	spent bool
+	// stuck is how often in a row each object has spent the round.
+	stuck stuck
+}
+
+// stuck counts rounds by the object that spent them. An object that did so in its last round is asked after all others, and says nothing of the bridge if it does
+// so again: one node that never answers, or refuses, would else keep all behind it from being asked.
+type stuck map[string]int
+
+// last puts the objects that spent rounds behind the others, those that did so most often last.
+func last[S any](steps []S, object func(S) string, s stuck) []S {
+	slices.SortStableFunc(steps, func(a, b S) int { return s[object(a)] - s[object(b)] })
+	return steps
+}
+
+// asked notes how a step of the round went, and reports whether the round goes on with the next one.
+func (s stuck) asked(object string, w *worker) (goesOn bool) {
+	if !w.spent {
+		delete(s, object)
+		return true
+	}
+	s[object]++
+	w.spent = s[object] == 1
+	return false
+}
+
+// step is what is asked for an object in a round.
+type step struct {
+	object string
+	do     func(context.Context, *storage.BridgeSample)
 }
 
 func newWorker(c *cluster, b collector.Bridge, client *Client) *worker {
 	log := c.poller.deps.Logger.With("cms_cluster", c.inv.Name, "call_bridge", b.Name)
 	return &worker{
 		poller: c.poller, cluster: c, bridge: b, client: client, log: log,
-		absent: make(map[string]bool), due: make(map[string]time.Time), calls: make(map[string]*knownCall), config: make(settings),
+		absent: make(map[string]bool), due: make(map[string]time.Time), calls: make(map[string]*knownCall), config: make(settings), stuck: make(stuck),
 		alarms: c.poller.book(c.inv.Name, b.Name, collector.SourceCMS, log), faults: c.poller.book(c.inv.Name, b.Name, collector.SourcePoller, log),
 	}
 }
@@ -390,13 +419,10 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 	at := w.poller.deps.Clock().UTC()
 	row := storage.BridgeSample{Time: at, CMSCluster: w.cluster.inv.Name, CallBridge: w.bridge.Name}
 	if w.pollStatus(ctx, &row) {
-		w.pollLoad(ctx, &row)
-		w.pollLicensing(ctx, &row)
 		now := w.poller.deps.Clock()
-		for _, step := range []struct {
-			object string
-			do     func(context.Context, *storage.BridgeSample)
-		}{
+		for _, step := range last([]step{
+			{"load", w.pollLoad},
+			{"multipartyLicensing", w.pollLicensing},
 			{"cluster", w.pollConfig},
 			{"alarms", w.pollAlarms},
 			{"callLegs", w.pollLegs},
@@ -409,15 +435,16 @@ func (w *worker) poll(ctx context.Context, interval time.Duration) {
 			{"streamers", w.pollDevices("streamers", "streamer", "streamer", func(s *collector.BridgeState, v collector.Sample[[]collector.DeviceState]) { s.Streamers = v })},
 			{"licensing", w.pollLicenseFile},
 			{"cdrReceivers", w.pollReceivers},
-		} {
+		}, func(s step) string { return s.object }, w.stuck) {
 			if ctx.Err() == nil && !w.spent && !w.absent[step.object] && w.isDue(step.object, now) {
 				step.do(ctx, &row)
 				if w.absent[step.object] {
 					w.faults.Forget(ctx, at, deviceFaults(step.object))
 				}
-				if w.spent {
+				if !w.stuck.asked(step.object, w) {
 					// It may not have been answered: do not wait for its next turn, which may be an hour away.
 					delete(w.due, step.object)
+					break
 				}
 			}
 		}
@@ -436,10 +463,7 @@ func (w *worker) pollStatus(ctx context.Context, row *storage.BridgeSample) bool
 	began := time.Now()
 	var failed error
 	ok := w.ask(ctx, "status", func() error {
-		failed = w.client.one(ctx, "/system/status", &s)
-		if failed == nil && s.SoftwareVersion == nil && s.UptimeSeconds == nil {
-			failed = &Error{Path: "/system/status", Reason: ReasonBadAnswer, Err: errors.New("no status in the answer")}
-		}
+		failed = w.client.status(ctx, &s)
 		return failed
 	})
 	// Whether the status node exists is never remembered: it does in every release.

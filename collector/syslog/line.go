@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -198,7 +199,10 @@ func stats(document string) (Fact, bool) {
 	}
 	d := json.NewDecoder(strings.NewReader(document))
 	if err := d.Decode(&raw); err != nil {
-		return Fact{}, false
+		// A figure of another type is missing; the others were read all the same.
+		if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd {
+			return Fact{}, false
+		}
 	}
 	f := Fact{Kind: Stats}
 	if v, err := strconv.ParseFloat(strings.Trim(string(raw.LegsPS), `"`), 64); err == nil && v >= 0 && v < 1e9 {
@@ -208,7 +212,7 @@ func stats(document string) (Fact, bool) {
 	f.Apps, f.AppsPeak = pair(raw.CMA)
 	f.SIP, f.SIPPeak = pair(raw.SIP.Std)
 	f.Peer, f.PeerPeak = pair(raw.SIP.Peer)
-	return f, true
+	return f, f != Fact{Kind: Stats}
 }
 
 func pair(text string) (now, peak *int64) {

@@ -61,6 +61,9 @@ func TestUnderstand(t *testing.T) {
 		"failed to establish connection to web bridge link":                       {WebBridge, true},
 		"call 17: incoming SIP call":                                              {None, false},
 		"STATS: {broken":                                                          {None, false},
+		"STATS: [1]":                                                              {None, false},
+		`STATS: {"callLegs":5,"CMA":"0/1","sip":"3/4"}`:                           {Stats, false},
+		`STATS: {"other":1}`:                                                      {None, false},
 	} {
 		if got := Understand(Line{Message: text}); got.Kind != want.kind || got.Bad != want.bad {
 			t.Errorf("Understand(%q) = %q bad %t, want %q bad %t", text, got.Kind, got.Bad, want.kind, want.bad)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bridgewatch/bridgewatch/licensing"
+	"github.com/bridgewatch/bridgewatch/storage"
 )
 
 // TestAssignedOfAPartOfThePool: 40 PMP licenses are assigned in one cluster and 30 in the other, of 50 held. On a day on which one of them did not count, it is not known how many are.
@@ -25,5 +26,32 @@ func TestAssignedOfAPartOfThePool(t *testing.T) {
 	}
 	if d := r.Days[1]; d.PMP.Assigned != nil || d.PMP.Over != nil || d.Overage != nil || d.Reported.PMPAssigned != nil {
 		t.Errorf("one: %d assigned", *d.PMP.Assigned)
+	}
+}
+
+// TestDaysWithoutRecords: that PMP is not over does not make a day of which there are no call records one without overage; that it is over does make it one with.
+func TestDaysWithoutRecords(t *testing.T) {
+	start, twenty := time.Date(2026, 8, 3, 0, 0, 0, 0, time.UTC), int64(20)
+	in := LicenseInput{Pool: Pool{Name: "main", Clusters: []string{"a"}, Zone: time.UTC, Readings: licensing.DefaultReadings(), Entitlements: []licensing.Entitlement{{From: "2026-01-01", SMP: &twenty, PMP: &twenty}, {From: "2026-08-06", PMP: &twenty}}},
+		From: start, To: start.AddDate(0, 0, 4), GeneratedAt: start.AddDate(0, 0, 4), Computed: start.AddDate(0, 0, 4),
+		Sessions: []storage.SessionCompleteness{{Cluster: "a", FirstTime: start.AddDate(0, 0, 2), LastTime: start.AddDate(0, 0, 4)}}}
+	for at := start; at.Before(in.To); at = at.Add(5 * time.Minute) {
+		assigned := int64(20)
+		if at.Before(start.AddDate(0, 0, 1)) {
+			assigned = 21
+		}
+		in.Snapshots = append(in.Snapshots, licensing.Snapshot{Time: at.Add(time.Minute), Cluster: "a", Host: "1", PMPAssigned: &assigned})
+	}
+	for _, d := range licensing.Days(start, in.To, time.UTC) {
+		in.Days = append(in.Days, licensing.DayPeaks{Day: d})
+	}
+	r := NewLicense(in)
+	for i, want := range []string{"yes", "", "no", "no"} { // records from the third day on; on the fourth no SMP entitlement is known
+		if got := shown(r.Days[i].Overage, time.UTC); got != want {
+			t.Errorf("%s: overage %q, want %q", r.Days[i].Day, got, want)
+		}
+	}
+	if o := r.Overage; *o.Days != 1 || o.UnknownDays != 87 {
+		t.Errorf("%d days, %d unknown", *o.Days, o.UnknownDays)
 	}
 }

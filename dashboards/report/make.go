@@ -78,7 +78,8 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 	if in.Snapshots, err = q.LicenseSnapshots(ctx, p.Clusters, storage.Period{From: window.Add(-licensing.LongestPause), To: in.To.Add(licensing.LongestPause)}); err != nil {
 		return in, err
 	}
-	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.To}, Days: p.Zone, DaysFrom: window}
+	// A meeting that goes on has no use of the future.
+	ask := storage.LicenseQuestion{LicensePeriod: storage.LicensePeriod{Clusters: p.Clusters, From: in.From, To: in.asOf()}, Days: p.Zone, DaysFrom: window}
 	if people {
 		ask.Owners, ask.Groups = topOwners, p.Groups
 		if len(in.Snapshots) > 0 {
@@ -90,6 +91,9 @@ func gatherFor(ctx context.Context, q *storage.Queries, p Pool, from, to, now ti
 		return in, err
 	}
 	in.Days, in.Steps, in.Owners, in.Groups = figures.Days, figures.Steps, figures.Owners, figures.Groups
+	for _, d := range licensing.Days(in.last().End(p.Zone), in.To, p.Zone) {
+		in.Days = append(in.Days, licensing.DayPeaks{Day: d})
+	}
 	known, err := q.Completeness(ctx, storage.Period{From: window, To: in.To})
 	if err != nil {
 		return in, err

@@ -229,7 +229,7 @@ func writePack(ctx context.Context, q *storage.Queries, in LicenseInput, made Li
 		}),
 		write(sectionSessions, each(in.Sessions)), write(sectionSnapshots, each(in.Snapshots)), write(sectionFeatures, each(in.Features)),
 		write(sectionIntervals, func(line func(any) error) error {
-			return q.EachLicenseInterval(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.bins(), To: made.To}, func(i storage.LicenseInterval) error {
+			return q.EachLicenseInterval(ctx, storage.LicensePeriod{Clusters: p.Clusters, From: in.bins(), To: in.asOf()}, func(i storage.LicenseInterval) error {
 				return line(sealedInterval{i.Meeting.String(), i.From.UTC(), i.Until.UTC(), int64(i.SMPSixths), int64(i.PMP), int64(i.Recordings), int64(i.Streams), i.Rule})
 			})
 		}),
@@ -441,13 +441,17 @@ func (c *contents) compare(v Verified) (Verified, error) {
 		if span.From.Before(window) {
 			span.From = window
 		}
-		if span.To.After(a.To) {
-			span.To = a.To
+		if span.To.After(in.asOf()) {
+			span.To = in.asOf()
 		}
-		in.Days = append(in.Days, licensing.DayPeaks{Day: d, Peaks: licensing.PeaksWithin(levels, span)})
+		day := licensing.DayPeaks{Day: d}
+		if span.From.Before(span.To) {
+			day.Peaks = licensing.PeaksWithin(levels, span)
+		}
+		in.Days = append(in.Days, day)
 	}
 	if len(c.snapshots) > 0 {
-		in.Steps = stepsOf(clip(c.intervals, in.bins()), in.bins(), a.To)
+		in.Steps = stepsOf(clip(c.intervals, in.bins()), in.bins(), in.asOf())
 	}
 	var sealed License
 	if err := json.Unmarshal(c.report, &sealed); err != nil {

@@ -200,7 +200,8 @@ func MakeWhatIf(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuest
 // knownPart is the days of a question's period of which something is known: from the first record on, and not beyond the day up to which license use is computed. On days
 // before and behind them use was not zero. First is the time of the first record, zero where none is known.
 func knownPart(ctx context.Context, q *storage.Queries, p Pool, ask WhatIfQuestion, computed time.Time) (part storage.LicensePeriod, first time.Time, err error) {
-	part = storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: earlier(ask.To, licensing.DayOf(computed, p.Zone).End(p.Zone))}
+	end := earlier(licensing.DayOf(computed, p.Zone).End(p.Zone), time.Now())
+	part = storage.LicensePeriod{Clusters: p.Clusters, From: ask.From, To: earlier(ask.To, end)}
 	if !part.From.Before(part.To) {
 		return part, first, fmt.Errorf("%w (pool %s)", ErrNotComputed, p.Name)
 	}

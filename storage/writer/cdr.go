@@ -223,8 +223,11 @@ func (w *Writer) open(ctx context.Context, body bus.Body) (r io.Reader, whole bo
 // mostUnpacked bounds what a compressed body may become.
 const mostUnpacked = 1 << 30
 
+// mostReadable bounds what readable holds in memory.
+const mostReadable = 32 << 20
+
 // readable is a body as text in which secrets can be found: one that came compressed or in UTF-16 is kept unpacked where it may hold a stream key. CMS is not
-// known to send either; a body of several parts stays as it came.
+// known to send either; a body of several parts, and one that becomes larger than mostReadable, stays as it came.
 func readable(data []byte) []byte {
 	r := bufio.NewReader(plain(bytes.NewReader(data)))
 	first, err := r.Peek(2)
@@ -246,8 +249,8 @@ func readable(data []byte) []byte {
 	if wide {
 		from = transform.NewReader(r, unicode.UTF16(order, unicode.UseBOM).NewDecoder())
 	}
-	text, err := io.ReadAll(from)
-	if err != nil || indexFold(text, []byte("streamurl")) < 0 {
+	text, err := io.ReadAll(io.LimitReader(from, mostReadable+1))
+	if err != nil || len(text) > mostReadable || indexFold(text, []byte("streamurl")) < 0 {
 		return data
 	}
 	if wide { // what the declaration says is no longer so

@@ -1,6 +1,37 @@
 package writer
 
-import "testing"
+import (
+	"bytes"
+	"compress/gzip"
+	"runtime"
+	"testing"
+)
+
+// TestPackedBodyTakesBoundedMemory: half a megabyte may unpack to half a gigabyte.
+func TestPackedBodyTakesBoundedMemory(t *testing.T) {
+	var packed bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := zip.Write(bytes.Repeat([]byte("<streamUrl>"), 1<<20/11)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if got := readable(packed.Bytes()); !bytes.Equal(got, packed.Bytes()) {
+		t.Errorf("%d bytes, want the body as it came", len(got))
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 8*mostReadable {
+		t.Errorf("%d MiB were taken", used>>20)
+	}
+}
 
 func TestMaskStreamURLs(t *testing.T) {
 	for name, c := range map[string]struct{ before, in, want string }{
