@@ -85,7 +85,7 @@ bench-scale: engine ## a year of the largest cluster: bytes a leg, ten searches 
 	BRIDGEWATCH_SCALE_LEGS=$(SCALE_LEGS) $(GO) test ./storage -count=1 -timeout 60m -run TestScale -v
 
 .PHONY: mutants
-mutants: ## thirty faults put into the ledger and the decoder, each of which the proofs must catch (five minutes)
+mutants: ## thirty-one faults put into the ledger and the decoder, each of which the proofs must catch (five minutes)
 	BRIDGEWATCH_MUTANTS=$(CURDIR)/out/mutants.md $(GO) test ./cdr -count=1 -timeout 30m -run TestMutants -v
 
 .PHONY: outage

@@ -391,7 +391,7 @@ func (s *Server) Handler() http.Handler {
 		})
 		mux.HandleFunc("/api/", func(w http.ResponseWriter, req *http.Request) {
 			if req.Method != http.MethodGet && req.Method != http.MethodHead {
-				w.Header().Set("Allow", "GET")
+				w.Header().Set("Allow", "GET, HEAD")
 				writeJSON(w, http.StatusMethodNotAllowed, errorAnswer{"the API only reads; use GET"})
 				return
 			}

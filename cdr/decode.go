@@ -24,7 +24,8 @@ func Decode(raw Raw) (Record, error) {
 	doc := etree.NewDocument()
 	doc.ReadSettings.MaxDepth = 128
 	if err := doc.ReadFromBytes(raw.XML); err != nil {
-		return rec, fmt.Errorf("parse %s record %s/%d: %w", clip([]byte(raw.Type)), raw.Session, raw.CorrelatorIndex, err)
+		// The parser's error quotes what it read.
+		return rec, fmt.Errorf("parse %s record %s/%d: %s", clip([]byte(raw.Type)), raw.Session, raw.CorrelatorIndex, shorten(err.Error(), 200))
 	}
 	root := doc.Root()
 	if root == nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // TestShapes: fields in shapes that are allowed, documented or likely, though no capture shows them.
@@ -29,6 +30,30 @@ func TestShapes(t *testing.T) {
 	r := leg("<alarm type='packetLoss' durationPercentage='2.5'>text<more kind='a'>b</more></alarm>")
 	if len(r.Leg.Alarms) != 1 || *r.Leg.Alarms[0].DurationPercent != 2.5 || fmt.Sprint(r.Unknown) != "map[callLeg/alarm:text callLeg/alarm/more:b callLeg/alarm/more/@kind:a]" {
 		t.Errorf("alarm with more in it: %v, unknown %v", r.Leg.Alarms, r.Unknown)
+	}
+}
+
+// TestReasonsArePrintable: what is wrong with a body is shown to people, and must not drive their terminals.
+func TestReasonsArePrintable(t *testing.T) {
+	for _, body := range []string{
+		"<\x1b[2Jx>", "<records session='a'><record type='\x1b[2J' time='\x1b[2J' correlatorIndex='1'/></records>", "<records session='a'></\u009b2J>", "<a><\u202Eb></a>", "\x1b[2J",
+		"<records session='a'><record type='\u009b2J' time='2026-01-02T03:04:05Z' correlatorIndex='1'><callLeg id='x'>&\u009b2J;</callLeg></record></records>",
+	} {
+		n := 0
+		for raw, err := range Scan(strings.NewReader(body), Limits{}) {
+			if err == nil {
+				_, err = Decode(raw)
+			}
+			if err != nil {
+				n++
+				if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+					t.Errorf("%q: %q", body, err)
+				}
+			}
+		}
+		if n == 0 {
+			t.Errorf("%q: no fault", body)
+		}
 	}
 }
 

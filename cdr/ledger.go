@@ -148,6 +148,7 @@ func (l *Ledger) RestoreSessions(rows []Session, highest map[uuid.UUID]int64) {
 			l.wanted[Object{Session: row.ID, Kind: KindUnfinished}] = true
 		}
 	}
+	l.rank() // a crash may have come between the rows of a session and of the one that superseded it
 }
 
 // objectOf is the object that a record is about; false for a record about none that is known.
@@ -517,6 +518,9 @@ func (l *Ledger) Changed(asOf time.Time) Facts {
 	}
 	clear(l.dirty)
 	for _, s := range l.sessions {
+		if row, is := s.reopened(); is {
+			f.Reopened = append(f.Reopened, row)
+		}
 		if s.dirty {
 			f.Sessions = append(f.Sessions, s.completeness())
 			s.dirty = false
@@ -721,5 +725,7 @@ func (f *Facts) sort() {
 	slices.SortStableFunc(f.Legs, func(a, b Leg) int { return by(a.Start, b.Start, a.Session, b.Session, a.ID, b.ID) })
 	slices.SortStableFunc(f.Recordings, func(a, b Recording) int { return by(a.Start, b.Start, a.Session, b.Session, a.ID, b.ID) })
 	slices.SortStableFunc(f.Streams, func(a, b Stream) int { return by(a.Start, b.Start, a.Session, b.Session, a.ID, b.ID) })
-	slices.SortStableFunc(f.Sessions, func(a, b Session) int { return by(a.FirstTime, b.FirstTime, a.ID, b.ID, uuid.Nil, uuid.Nil) })
+	for _, sessions := range [][]Session{f.Reopened, f.Sessions} {
+		slices.SortStableFunc(sessions, func(a, b Session) int { return by(a.FirstTime, b.FirstTime, a.ID, b.ID, uuid.Nil, uuid.Nil) })
+	}
 }

@@ -78,6 +78,7 @@ func (s *shelf) keep(f Facts) {
 			}
 		}
 	}
+	s.putSessions(f.Reopened)
 	for _, r := range f.Calls {
 		s.put(fmt.Sprint("call", slotOf(r.Start), r.ID, r.Session), r.Version, r.IsDeleted, r)
 	}
@@ -98,9 +99,15 @@ func (r Recording) at(version uint64) Recording { r.Version = version; return r 
 func (r Stream) at(version uint64) Stream       { r.Version = version; return r }
 
 // keepSessions comes last, as in the writer.
-func (s *shelf) keepSessions(f Facts) {
-	for _, r := range f.Sessions {
-		if known, ok := s.sessions[r.ID]; !ok || r.Version >= known.Version {
+func (s *shelf) keepSessions(f Facts) { s.putSessions(f.Sessions) }
+
+func (s *shelf) putSessions(rows []Session) {
+	for _, r := range rows {
+		known, ok := s.sessions[r.ID]
+		if ok && known.Version == r.Version && !cmp.Equal(known, r) {
+			s.faults = append(s.faults, fmt.Sprintf("session %s: version %d twice\n%s", r.ID, r.Version, cmp.Diff(known, r)))
+		}
+		if !ok || r.Version >= known.Version {
 			s.sessions[r.ID] = r
 		}
 	}
@@ -320,6 +327,43 @@ func restoreNeeds(ledger *Ledger, store *shelf, batch []SourcedRecord) {
 			records, facts := store.history(o)
 			ledger.Restore(o, records, facts)
 		}
+	}
+}
+
+// TestCrashBeforeASessionIsOpenAgain: a session that is not superseded any more, as the other one began before it, has its rows made anew; after a crash before
+// the sessions' rows, a third session may come before the record that told so, and the rows must be closed by it.
+func TestCrashBeforeASessionIsOpenAgain(t *testing.T) {
+	const session = `<records session="%d981193c-c935-4d40-bf10-1777a6fa14e5" callBridge="8c625621-2923-441a-8d47-219ccfae927b">
+<record type="callLegStart" time="2026-03-14T%s:00Z" recordIndex="1" correlatorIndex="%d"><callLeg id="%d623889e-2932-4577-acfd-709baf5966bc"><type>acano</type></callLeg></record></records>`
+	told := func(number int, clock string, index, leg int) []SourcedRecord {
+		return decodeAll(t, fmt.Sprintf(session, number, clock, index, leg))
+	}
+	first, second, earlier, third := told(1, "09:14", 1, 1), told(2, "09:20", 2, 2), told(2, "09:10", 1, 3), told(3, "09:30", 1, 4)
+	asOf := storyStart.Add(time.Hour)
+	store, ledger := newShelf(), NewLedger(storySettings())
+	for n, batch := range [][]SourcedRecord{first, second, earlier, third, earlier} {
+		restoreNeeds(ledger, store, batch)
+		for _, r := range batch {
+			store.records[fmt.Sprint(r.Session, r.CorrelatorIndex)] = r
+			ledger.Add(r)
+		}
+		restoreNeeds(ledger, store, nil)
+		facts := ledger.Changed(asOf)
+		store.keep(facts)
+		if n != 2 {
+			store.keepSessions(facts)
+		}
+		ledger = restarted(storySettings(), store)
+	}
+	facts := ledger.Changed(asOf)
+	store.keep(facts)
+	store.keepSessions(facts)
+	want := newShelf()
+	facts = Build(slices.Concat(first, second, earlier, third), storySettings(), asOf)
+	want.keep(facts)
+	want.keepSessions(facts)
+	if diff := cmp.Diff(want.visible(), store.visible()); diff != "" || len(store.faults) > 0 {
+		t.Errorf("the store (+) differs from Build (-):\n%s%v", diff, store.faults)
 	}
 }
 

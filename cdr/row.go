@@ -242,7 +242,9 @@ const (
 // Facts are rows that changed, or with [Build] all rows. Order: by session, then start, then id.
 type Facts struct {
 	// Moved sessions: all their stored rows are to say this place, each with a version one higher. Do so before the rows below are stored.
-	Moved      []Place
+	Moved []Place
+	// Reopened sessions are superseded no longer. Store them before the rows below: a restart looks for rows to be made anew in sessions that are not superseded.
+	Reopened   []Session
 	Calls      []Call
 	Legs       []Leg
 	Recordings []Recording

@@ -9,11 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
+	utf16 "golang.org/x/text/encoding/unicode"
 )
 
 // Limits bound what [Scan] keeps in memory; zero values mean the defaults.
@@ -484,13 +485,20 @@ func ParseID(text string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceDNS, []byte(text))
 }
 
-// clip shortens what is quoted in a message.
-func clip(b []byte) string {
-	const most = 40
-	if len(b) > most {
-		return strings.ToValidUTF8(string(b[:most]), "\uFFFD") + "…"
+// clip shortens what is quoted in a message, and takes out what a terminal would obey.
+func clip(b []byte) string { return shorten(string(b), 40) }
+
+func shorten(s string, most int) string {
+	shown := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s[:min(len(s), most)])
+	if len(s) > most {
+		return shown + "…"
 	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return shown
 }
 
 // clean makes bytes that an XML parser takes: UTF-8 without the control characters XML forbids.
@@ -592,17 +600,17 @@ func (in *input) peek(n int) []byte {
 // detectUTF16 puts a decoder before the body if it begins with a UTF-16 byte-order mark or a '<' of two bytes.
 func (in *input) detectUTF16() {
 	head := in.peek(4)
-	var enc unicode.Endianness
+	var enc utf16.Endianness
 	switch {
 	case bytes.HasPrefix(head, []byte("\xFE\xFF")), bytes.HasPrefix(head, []byte("\x00<\x00")):
-		enc = unicode.BigEndian
+		enc = utf16.BigEndian
 	case bytes.HasPrefix(head, []byte("\xFF\xFE")), len(head) == 4 && head[0] == '<' && head[1] == 0 && head[3] == 0:
-		enc = unicode.LittleEndian
+		enc = utf16.LittleEndian
 	default:
 		return
 	}
 	rest := io.MultiReader(bytes.NewReader(bytes.Clone(in.buf[:in.end])), &failing{in.r, in.err})
-	*in = input{r: unicode.UTF16(enc, unicode.UseBOM).NewDecoder().Reader(rest), keep: -1}
+	*in = input{r: utf16.UTF16(enc, utf16.UseBOM).NewDecoder().Reader(rest), keep: -1}
 }
 
 // failing repeats an error that the reader has already given.

@@ -23,6 +23,8 @@ type sessionState struct {
 	dirty bool
 	// unfinishedHeld: everything of the session whose end is not known from a record is in memory.
 	unfinishedHeld bool
+	// handed is the row as it was last handed out or restored; zero before the first.
+	handed Session
 	// placed is the GUID that the rows of the session carry; their names are those in row.
 	placed uuid.UUID
 	// twoBridges and foreign say that the finding was made, so that it is made once.
@@ -104,12 +106,23 @@ func (s *sessionState) completeness() Session {
 	// More is known with each record; what else changes (a session may be superseded, and turn out not to be) must win over the row before.
 	s.row.Version = max(uint64(row.Records+row.Duplicates), s.row.Version+1)
 	row.Version = s.row.Version
+	s.handed = row
 	return row
+}
+
+// reopened is the row as it stands in storage, but not superseded, if that is what has changed; nothing else that is new is in it.
+func (s *sessionState) reopened() (row Session, is bool) {
+	if !s.handed.Superseded || s.row.Superseded {
+		return row, false
+	}
+	s.row.Version++
+	s.handed.Superseded, s.handed.Version = false, s.row.Version
+	return s.handed, true
 }
 
 // restoreSession makes the state that handed out the row.
 func restoreSession(row Session) *sessionState {
-	s := &sessionState{row: row, placed: row.BridgeID}
+	s := &sessionState{row: row, handed: row, placed: row.BridgeID}
 	if row.Records == 0 {
 		return s
 	}

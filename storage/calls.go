@@ -94,8 +94,10 @@ type Recording struct {
 	LegID           *uuid.UUID `ch:"call_leg_id" none:"zero" json:"call_leg_id"`
 	Bridge          string     `ch:"call_bridge" json:"call_bridge"`
 	Start           time.Time  `ch:"start" json:"start"`
+	StartInferred   bool       `ch:"start_inferred" json:"start_inferred"`
 	End             *time.Time `ch:"end" json:"end"`
 	EndInferred     bool       `ch:"end_inferred" json:"end_inferred"`
+	EndHow          string     `ch:"end_how" json:"end_how"`
 	DurationSeconds *int64     `ch:"duration_seconds" json:"duration_seconds"`
 }
 

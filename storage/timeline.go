@@ -49,8 +49,8 @@ func (m *Meeting) timeline() []Moment {
 	}
 	for what, list := range map[string][]Recording{"recording": m.Recordings, "stream": m.Streams} {
 		for _, r := range list {
-			add(&r.Start, what+"_start", r.Bridge, r.ID, "", "", false)
-			add(r.End, what+"_end", r.Bridge, r.ID, "", "", r.EndInferred)
+			add(&r.Start, what+"_start", r.Bridge, r.ID, "", "", r.StartInferred)
+			add(r.End, what+"_end", r.Bridge, r.ID, "", inferredHow(r.EndInferred, r.EndHow), r.EndInferred)
 		}
 	}
 	slices.SortFunc(moments, func(a, b Moment) int {

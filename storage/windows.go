@@ -107,7 +107,7 @@ func (q *Queries) slotsWithText(text string, from, to time.Time, count int) wind
 				to = begin
 				lookBack = wider(lookBack)
 			} else {
-				to = slots[len(slots)-1]
+				to = later(begin, slots[len(slots)-1])
 			}
 			if len(slots) == 0 {
 				continue

@@ -86,6 +86,9 @@ func (r reportLicenseCmd) seal(ctx context.Context, std streams, c config.Config
 // reportDays is how far back a report goes when it is not said: the window of overage.
 const reportDays = 90
 
+// mostYears is the longest period of a report.
+const mostYears = 20
+
 // period reads --from and --to.
 func period(fromText, toText string, zone *time.Location, now time.Time) (from, to time.Time, err error) {
 	if to = now; toText != "" {
@@ -100,6 +103,13 @@ func period(fromText, toText string, zone *time.Location, now time.Time) (from, 
 	}
 	if !from.Before(to) {
 		return from, to, errors.New("--from must be before --to")
+	}
+	// A report has a line for each day.
+	switch {
+	case to.After(now.AddDate(1, 0, 0)):
+		return from, to, errors.New("--to lies more than a year ahead")
+	case from.Before(to.AddDate(-mostYears, 0, 0)):
+		return from, to, fmt.Errorf("--from lies more than %d years before --to", mostYears)
 	}
 	return from, to, nil
 }

@@ -46,7 +46,7 @@ func TestPeriod(t *testing.T) {
 	if err != nil || !from.Equal(licensing.Day("2026-08-03").Start(berlin)) || !to.Equal(licensing.Day("2026-11-01").Start(berlin)) {
 		t.Errorf("%s to %s (%v)", from, to, err)
 	}
-	for _, bad := range [][2]string{{"2026-11-01", "2026-11-01"}, {"2026-11-02", "2026-11-01"}, {"2999-01-01", ""}} {
+	for _, bad := range [][2]string{{"2026-11-01", "2026-11-01"}, {"2026-11-02", "2026-11-01"}, {"2999-01-01", ""}, {"", "9999-12-31"}, {"", "2400-01-01"}, {"0001-01-01", ""}, {"1999-01-01", "2026-11-01"}} {
 		if _, _, err := period(bad[0], bad[1], berlin, time.Now()); err == nil {
 			t.Errorf("from %s to %s is a period", bad[0], bad[1])
 		}

@@ -105,7 +105,7 @@ func (w whatIfCmd) question(pool report.Pool, in io.Reader) (ask report.WhatIfQu
 	}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		if name := strings.TrimSpace(lines.Text()); name != "" && !strings.HasPrefix(name, "#") {
+		if name := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff")); name != "" && !strings.HasPrefix(name, "#") {
 			ask.Give = append(ask.Give, name)
 		}
 	}

@@ -55,3 +55,28 @@ func TestDaysWithoutRecords(t *testing.T) {
 		t.Errorf("%d days, %d unknown", *o.Days, o.UnknownDays)
 	}
 }
+
+// TestAfterTheLastRecord: days after the last record of all are not known: a quiet day and a broken feed look the same. A quiet day between records is one without use.
+func TestAfterTheLastRecord(t *testing.T) {
+	start, twenty := time.Date(2026, 8, 3, 0, 0, 0, 0, time.UTC), int64(20)
+	in := LicenseInput{Pool: Pool{Name: "main", Clusters: []string{"a"}, Zone: time.UTC, Readings: licensing.DefaultReadings(), Entitlements: []licensing.Entitlement{{From: "2026-01-01", SMP: &twenty}}},
+		From: start, To: start.AddDate(0, 0, 4), GeneratedAt: start.AddDate(0, 0, 6), Computed: start.AddDate(0, 0, 6),
+		Sessions: []storage.SessionCompleteness{{Cluster: "a", FirstTime: start.AddDate(0, 0, -1), LastTime: start.Add(9 * time.Hour)}, {Cluster: "a", FirstTime: start.Add(40 * time.Hour), LastTime: start.Add(41 * time.Hour)}}}
+	for _, d := range licensing.Days(start, in.To, time.UTC) {
+		in.Days = append(in.Days, licensing.DayPeaks{Day: d})
+	}
+	r := NewLicense(in)
+	for i, known := range []bool{true, true, false, false} {
+		if d := r.Days[i]; (d.SMP.PeakSixths != nil) != known || d.Complete != known || (d.Overage != nil) != known {
+			t.Errorf("%s: %s sixths, complete %t, want it known: %t", d.Day, shown(d.SMP.PeakSixths, time.UTC), d.Complete, known)
+		}
+	}
+	in.Pool.Clusters = append(in.Pool.Clusters, "b")
+	in.Sessions = append(in.Sessions, storage.SessionCompleteness{Cluster: "b", FirstTime: start.AddDate(0, 0, -1), LastTime: start.AddDate(0, 0, 6)})
+	if d := NewLicense(in).Days[2]; d.SMP.PeakSixths == nil || d.Complete { // what is known of is of the other cluster
+		t.Errorf("%s: complete %t, without records of one of two clusters", d.Day, d.Complete)
+	}
+	if r.Overage.UnknownDays != 88 {
+		t.Errorf("%d days are not known", r.Overage.UnknownDays)
+	}
+}

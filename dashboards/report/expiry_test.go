@@ -55,10 +55,23 @@ func TestBridgeLicense(t *testing.T) {
 			case level == nil && one.level >= 0, level != nil && *level != one.level:
 				t.Errorf("level %v, want %d", shown(level, time.UTC), one.level)
 			}
+			if got.Overage.UnknownDays != licensing.WindowDays {
+				t.Errorf("%d days are not known, want all", got.Overage.UnknownDays)
+			}
 			if state, words := got.verdict(); (state == Bad) != (one.level >= 2) {
 				t.Errorf("verdict %s: %s", state, words)
 			}
 		})
+	}
+}
+
+// TestRecordingLicense: an expired recording license is told of, whether or not use can be judged.
+func TestRecordingLicense(t *testing.T) {
+	now, expiry := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	o := NewLicense(LicenseInput{Pool: Pool{Name: "main", Clusters: []string{"a"}, Zone: time.UTC}, From: now.AddDate(0, 0, -1), To: now, GeneratedAt: now,
+		Features: []storage.LicenseFeatureState{{Cluster: "a", Feature: "recording", Status: "expired", Expiry: &expiry}}}).Overage
+	if f := o.Features[0]; f.Feature != "recording" || f.Days != nil || f.EnforcementLevel == nil || *f.EnforcementLevel != 2 || o.EnforcementLevel != nil {
+		t.Errorf("%+v", o)
 	}
 }
 

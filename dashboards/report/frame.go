@@ -39,15 +39,13 @@ func newFrame(ctx context.Context, q *storage.Queries, s storage.Scope) (Frame, 
 		zone: s.Zone, known: knowledge{sessions, s.Clusters, s.Now, s.Now}}, nil
 }
 
-// day tells whether figures of call records can be given for a day, and whether nothing of it is missing. After the last record of all nothing is known: a
-// quiet day and a broken feed look the same.
+// day tells whether figures of call records can be given for a day, and whether nothing of it is missing.
 func (f Frame) day(d licensing.Day) (known, complete bool) {
 	start, end := d.Start(f.zone), d.End(f.zone)
 	if f.To.Before(end) {
 		end = f.To
 	}
 	known, complete = f.known.of(later(start, f.From), end)
-	known = known && slices.ContainsFunc(f.known.sessions, func(s storage.SessionCompleteness) bool { return !s.LastTime.Before(start) })
 	return known, known && complete && d.End(f.zone).Compare(f.To) <= 0 && !start.Before(f.From)
 }
 

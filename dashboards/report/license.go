@@ -330,6 +330,7 @@ func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Over
 	}
 	expiry, none := bridgeExpiry(in.Features, zone)
 	users := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Overage() }, last, readings.AllowedDays, expiry, zone)
+	o.UnknownDays = int64(users.Unknown)
 	level := int64(users.Level)
 	if none {
 		level = 3
@@ -340,14 +341,15 @@ func overage(in LicenseInput, used []licensing.UsedDay, last licensing.Day) Over
 	if users.Unknown < licensing.WindowDays {
 		days, left := int64(users.Days), int64(users.Left)
 		o.Days, o.DaysLeft, o.EnforcementLevel = &days, &left, &level
-		o.UnknownDays = int64(users.Unknown)
 		o.OldestLeaves, o.Exceeds, o.Level1, o.Level2, o.Level3 = day(users.Leaves), day(users.Exceeds), day(users.Reached), day(users.Level2), day(users.Level3)
 	}
 	recording := licensing.Stand(used, func(d licensing.UsedDay) *bool { return d.Over(readings).Recording }, last, readings.AllowedDays, dateOf(features["recording"].Expiry, zone), zone)
 	standing := FeatureStanding{Feature: "recording"}
+	if recording.Level >= 2 {
+		standing.EnforcementLevel = new(int64(recording.Level))
+	}
 	if recording.Unknown < licensing.WindowDays {
-		days, level := int64(recording.Days), int64(recording.Level)
-		standing.Days, standing.EnforcementLevel = &days, &level
+		standing.Days, standing.EnforcementLevel = new(int64(recording.Days)), new(int64(recording.Level))
 	}
 	names := slices.Sorted(maps.Keys(features))
 	if _, ok := features["recording"]; !ok {
@@ -426,14 +428,15 @@ type knowledge struct {
 }
 
 // of tells of [start, end) whether figures are computed, as records of every cluster go back as far, and whether nothing is missing in them. A day that
-// has not ended, or that began before a cluster's first record, is not complete.
+// has not ended, or that began before a cluster's first record or after its last, is not complete. After the last record of all nothing is known: a quiet day and a broken feed look the same.
 func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 	if k.computed.IsZero() || !start.Before(k.computed) || len(k.clusters) == 0 {
 		return false, false
 	}
 	complete = !end.After(k.computed) && !end.After(k.generated)
+	var latest time.Time
 	for _, cluster := range k.clusters {
-		var first time.Time
+		var first, last time.Time
 		for _, s := range k.sessions {
 			if s.Cluster != cluster {
 				continue
@@ -441,6 +444,7 @@ func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 			if first.IsZero() || s.FirstTime.Before(first) {
 				first = s.FirstTime
 			}
+			last = later(last, s.LastTime)
 			for _, gap := range s.Gaps {
 				if gap.From.Before(end) && gap.To.After(start) || gap.From.Equal(gap.To) && !gap.From.Before(start) && gap.From.Before(end) {
 					complete = false
@@ -451,11 +455,13 @@ func (k knowledge) of(start, end time.Time) (computed, complete bool) {
 			complete = false // a cluster of which nothing ever came
 			continue
 		}
-		if first.After(start) {
+		if first.After(start) || last.Before(start) {
 			complete = false
 		}
+		latest = later(latest, last)
 		computed = computed || first.Before(end)
 	}
+	computed = computed && !latest.Before(start)
 	return computed, complete && computed
 }
 

@@ -54,6 +54,9 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
+	if bus.Served(filepath.Join(dir, "data")) { // its configuration and certificates would be written over below
+		return fmt.Errorf("--data: a demo runs in %s already", dir)
+	}
 	sim, err := cmssim.New(cmssim.Config{
 		Bridges: o.Bridges, Seed: o.Seed, Speed: o.Speed, Backfill: o.Backfill, Hold: true,
 		StopAfter: time.Duration(float64(o.For) * o.Speed), Logger: o.Log,

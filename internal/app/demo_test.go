@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +21,8 @@ import (
 
 	"github.com/bridgewatch/bridgewatch/internal/cmssim"
 	"github.com/bridgewatch/bridgewatch/internal/config"
+	"github.com/bridgewatch/bridgewatch/storage/bus"
+	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
 
 // scraped is the text of one scrape.
@@ -159,4 +163,17 @@ func TestSyslogOfEachBridge(t *testing.T) {
 	waitFor(t, time.Minute, working(1))
 	d.sim.Bridges()[1].Fault(func(f *cmssim.Faults) { f.LostModules = 0 })
 	waitFor(t, time.Minute, working(-1))
+}
+
+// TestSecondDemo: a demo in a folder in which one runs leaves that one's configuration alone.
+func TestSecondDemo(t *testing.T) {
+	dir := t.TempDir()
+	storagetest.Bus(t, func(c *bus.Config) { c.URL, c.DataDir = "", filepath.Join(dir, "data") })
+	err := Demo(t.Context(), DemoOptions{Bridges: 1, Speed: 1, Data: dir, Out: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a second demo in %s: %v", dir, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bridgewatch.yml")); err == nil {
+		t.Error("the configuration was written over")
+	}
 }

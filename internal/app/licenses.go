@@ -156,12 +156,14 @@ func (s *standings) state(ctx context.Context, q *storage.Queries, p report.Pool
 			return collector.PoolState{}, err
 		}
 		known = standingDay{made: now, overageDays: made.Overage.Days, level: made.Overage.EnforcementLevel, assigned: map[string]float64{}}
-		if n := len(made.Days); n > 0 {
-			today := made.Days[n-1]
-			known.computed = today.SMP.PeakSixths != nil || n > 1 && made.Days[n-2].SMP.PeakSixths != nil // today is a minute behind
-			if today.PMP.Assigned != nil {
-				known.assigned["pmp"] = float64(*today.PMP.Assigned)
-			}
+		until, err := q.LicenseProgress(ctx, p.Clusters)
+		if err != nil {
+			return collector.PoolState{}, err
+		}
+		// Up to yesterday, as today is a minute behind. On a quiet weekend nothing is in use, though no record says so.
+		known.computed = made.Completeness.Records > 0 && until.After(licensing.DayOf(now, p.Zone).Add(-1).Start(p.Zone))
+		if n := len(made.Days); n > 0 && made.Days[n-1].PMP.Assigned != nil {
+			known.assigned["pmp"] = float64(*made.Days[n-1].PMP.Assigned)
 		}
 		s.days[p.Name] = known
 	}

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,8 +138,12 @@ func sqlOverHTTP(ctx context.Context, options *clickhouse.Options, query string,
 	return nil
 }
 
-// sqlOverNative prints rows itself, as the native protocol has no formats.
+// sqlOverNative prints rows itself, as the native protocol has no formats. Those of a FORMAT in the query the server writes, row by row.
 func sqlOverNative(ctx context.Context, options *clickhouse.Options, query string, out io.Writer) error {
+	query, format, err := byRows(query)
+	if err != nil {
+		return err
+	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return fmt.Errorf("open ClickHouse: %w", err)
@@ -148,14 +154,65 @@ func sqlOverNative(ctx context.Context, options *clickhouse.Options, query strin
 		return fmt.Errorf("query: %w", err)
 	}
 	defer rows.Close() //nolint:errcheck // Err below tells
-	return printRows(rows, out)
+	if strings.HasSuffix(format, withNames) {
+		if _, err := fmt.Fprintln(out, strings.Join(rows.Columns(), "\t")); err != nil {
+			return err
+		}
+		format = ""
+	}
+	if format == "" {
+		return printRows(rows, out)
+	}
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return fmt.Errorf("read a row: %w", err)
+		}
+		if _, err := io.WriteString(out, text); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+var (
+	// formatClause is the last of a query but for its settings.
+	formatClause = regexp.MustCompile(`(?is)\s+format\s+([a-z0-9]+)(\s+settings\s[^']*)?[\s;]*$`)
+	// rowFormats consist of nothing but their rows.
+	rowFormats = []string{"TSVWithNames", "TabSeparatedWithNames", "JSONEachRow", "JSONLines", "NDJSON", "JSONStringsEachRow", "JSONCompactEachRow", "JSONCompactStringsEachRow", "CSV", "TSV", "TabSeparated", "TSVRaw", "TabSeparatedRaw", "TSKV"}
+)
+
+// withNames ends the name of a format that begins with a line of the columns' names, which printRows's rows can have before them.
+const withNames = "WithNames"
+
+// byRows takes the FORMAT out of a query for the native protocol and has the server write each row in it, but for those withNames; format is empty where there
+// was none.
+func byRows(query string) (rewritten, format string, err error) {
+	at := formatClause.FindStringSubmatchIndex(query)
+	if at == nil {
+		return query, "", nil
+	}
+	format = query[at[2]:at[3]]
+	known := slices.IndexFunc(rowFormats, func(known string) bool { return strings.EqualFold(known, format) })
+	if known < 0 {
+		return "", "", fmt.Errorf("FORMAT %s needs ClickHouse's HTTP interface: give clickhouse.url as http://… or https://…, or ask for one of %s", format, strings.Join(rowFormats, ", "))
+	}
+	format = rowFormats[known]
+	settings := ""
+	if at[4] >= 0 {
+		settings = query[at[4]:at[5]]
+	}
+	if strings.HasSuffix(format, withNames) {
+		return query[:at[0]] + "\n" + settings, format, nil
+	}
+	return "SELECT formatRow('" + format + "', *) FROM (" + query[:at[0]] + "\n)" + settings, format, nil
 }
 
 func printRows(rows driver.Rows, out io.Writer) error {
-	escape := strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n")
+	types := rows.ColumnTypes()
 	for rows.Next() {
-		values := make([]any, len(rows.ColumnTypes()))
-		for i, t := range rows.ColumnTypes() {
+		values := make([]any, len(types))
+		for i, t := range types {
 			values[i] = newValue(t)
 		}
 		if err := rows.Scan(values...); err != nil {
@@ -163,7 +220,7 @@ func printRows(rows driver.Rows, out io.Writer) error {
 		}
 		line := make([]string, len(values))
 		for i, v := range values {
-			line[i] = escape.Replace(text(v))
+			line[i] = text(v, types[i].DatabaseTypeName())
 		}
 		if _, err := fmt.Fprintln(out, strings.Join(line, "\t")); err != nil {
 			return err

@@ -524,6 +524,7 @@ func (f *factWriter) store(ctx context.Context, facts cdr.Facts) error {
 		table storage.Table
 		rows  []any
 	}{
+		{storage.SessionFacts, pointers(facts.Reopened)},
 		{storage.CallFacts, pointers(facts.Calls)},
 		{storage.LegFacts, pointers(facts.Legs)},
 		{storage.RecordingFacts, pointers(facts.Recordings)},
@@ -559,16 +560,22 @@ func (f *factWriter) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.remembered = map[uuid.UUID]cdr.Bridge{}
-	for _, s := range sessions {
-		if s.BridgeID != uuid.Nil && (s.Bridge != s.Source || s.Cluster != s.SourceCluster) {
-			f.remembered[s.BridgeID] = cdr.Bridge{Name: s.Bridge, Cluster: s.Cluster}
-		}
-	}
+	f.remembered = rememberedBridges(sessions)
 	f.nameBridges()
 	f.ledger.RestoreSessions(sessions, highest)
 	f.w.deps.Observer.FactsStored(cdr.Facts{Sessions: sessions})
 	return f.fillNeeds(ctx, nil)
+}
+
+// rememberedBridges are the bridges whose GUIDs stored sessions carry under another name than their token's.
+func rememberedBridges(sessions []cdr.Session) map[uuid.UUID]cdr.Bridge {
+	bridges := map[uuid.UUID]cdr.Bridge{}
+	for _, s := range sessions {
+		if s.BridgeID != uuid.Nil && (s.Bridge != s.Source || s.Cluster != s.SourceCluster) {
+			bridges[s.BridgeID] = cdr.Bridge{Name: s.Bridge, Cluster: s.Cluster}
+		}
+	}
+	return bridges
 }
 
 // fillNeeds gives the ledger the stored history of the objects it asks for.

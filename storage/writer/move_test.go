@@ -3,10 +3,12 @@ package writer
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/bridgewatch/bridgewatch/cdr"
+	"github.com/bridgewatch/bridgewatch/storage"
 	"github.com/bridgewatch/bridgewatch/storage/bus"
 	"github.com/bridgewatch/bridgewatch/storage/storagetest"
 )
@@ -54,6 +56,13 @@ func TestSessionMoves(t *testing.T) {
 	startNamed(t, b, conn, map[uuid.UUID]cdr.Bridge{})
 	send("cb3", records(meeting()[1]))
 	want("the name is remembered", "cb1", "1")
+	done, err := Recompute(t.Context(), conn, cdr.DefaultSettings(), storage.Period{}, time.Now(), func(c Change) error {
+		t.Errorf("a replay changes %+v", c)
+		return nil
+	})
+	if err != nil || done.Records == 0 {
+		t.Errorf("replay: %+v, %v", done, err)
+	}
 	send("cb3", strings.Replace(records(meeting()[2]), "<records ", `<records callBridge="`+uuid.NewString()+`" `, 1))
 	if got := query[string](t, conn, "SELECT arrayStringConcat(arraySort(groupArray(concat(call_bridge, ' ', type))), ', ') FROM alarms"); got != "cb3 cdrOfAnotherBridge, cb3 cdrOfTwoBridges" {
 		t.Errorf("alarms: %s; want that cb3's token brings cb1's records, and that a session has two GUIDs", got)

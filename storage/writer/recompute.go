@@ -85,6 +85,7 @@ func newRecompute(ctx context.Context, store driver.Conn, settings cdr.Settings,
 		return nil, err
 	}
 	settings.SettleAfter = 0 // nothing more will come
+	settings.Bridges = rememberedBridges(sessions)
 	r := &recompute{store: store, asOf: asOf, ledger: cdr.NewLedger(settings), old: map[cdr.Object]any{}, said: map[cdr.Object]bool{}, unsure: map[cdr.Object]bool{}}
 	r.ledger.RestoreSessions(sessions, highest)
 	return r, nil
