@@ -78,6 +78,14 @@ func TestActiveCalls(t *testing.T) {
 	defer server.Close()
 
 	answer := get(t, server, "/api/v1/calls?active=true", 200)
+	late := func(item any) bool {
+		live, _ := item.(map[string]any)["live"].(map[string]any)
+		return live["records_late"] != nil
+	}
+	for began := time.Now(); slices.ContainsFunc(answer["items"].([]any), late) && time.Since(began) < time.Minute; { // a busy machine: what records tell comes later
+		time.Sleep(100 * time.Millisecond)
+		answer = get(t, server, "/api/v1/calls?active=true", 200)
+	}
 	if diff := cmp.Diff([]string{"Only live", "Elsewhere", "Both, renamed"}, names(answer)); diff != "" {
 		t.Fatalf("active calls, newest first (-want +got):\n%s", diff)
 	}

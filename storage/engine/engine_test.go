@@ -157,6 +157,45 @@ func TestFolderInUse(t *testing.T) {
 	}
 }
 
+// TestKilledAtItsFirstStart: a child that is killed before one has answered is started again; one that ends by itself is an error at once.
+func TestKilledAtItsFirstStart(t *testing.T) {
+	for script, want := range map[string]string{
+		`mkdir "$0" && kill -KILL $$; exec "$@"`: "",
+		`kill -KILL $$`:                          "signal: killed",
+		`mkdir "$0" && exit 3; exec "$@"`:        "exit status 3",
+	} {
+		t.Run(script, func(t *testing.T) {
+			cfg := engine.DefaultConfig()
+			cfg.DataDir = t.TempDir()
+			cfg.Command = append([]string{"/bin/sh", "-c", script, filepath.Join(t.TempDir(), "once")}, storagetest.ChildCommand(t)...)
+			e, err := engine.New(cfg, engine.Deps{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- e.Run(ctx) }()
+			select {
+			case <-e.Ready():
+				if want != "" {
+					t.Error("it is ready")
+				}
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			case err := <-done:
+				if want == "" || err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("Run: %v; want %q", err, want)
+				}
+			case <-time.After(2 * time.Minute):
+				t.Fatal("neither ready nor ended after two minutes")
+			}
+		})
+	}
+}
+
 func TestMissingLibrary(t *testing.T) {
 	cfg := engine.DefaultConfig()
 	cfg.DataDir, cfg.Library = t.TempDir(), filepath.Join(t.TempDir(), "libchdb.so")

@@ -138,7 +138,7 @@ func (e Endpoint) Options(database string) *clickhouse.Options {
 }
 
 // Run keeps the engine running until the context ends, restarting a child that died. The addresses are kept over a restart: clients
-// wait in the socket's queue meanwhile. An error before the engine has answered once is final; so is a folder in use.
+// wait in the socket's queue meanwhile. An error before the engine has answered once is final, unless somebody killed it; so is a folder in use.
 func (e *Engine) Run(ctx context.Context) error {
 	library := e.cfg.Library
 	if library == "" {
@@ -168,7 +168,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.metrics.up.Set(0)
 	defer e.forget()
 	wait := backoff{least: 100 * time.Millisecond, most: 10 * time.Second}
-	for {
+	for attempt := 1; ; attempt++ {
 		started := time.Now()
 		err := e.runChild(ctx, o, sockets)
 		if ctx.Err() != nil {
@@ -177,7 +177,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-e.ready:
 		default:
-			return err
+			if !killed(err) || attempt == mostFirstStarts {
+				return err
+			}
 		}
 		e.metrics.up.Set(0)
 		e.metrics.restarts.Inc()
@@ -189,6 +191,19 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// mostFirstStarts is how often a child that is killed is started before one has answered. The kernel kills one for which there is no memory, too.
+const mostFirstStarts = 5
+
+// killed tells whether a child was killed from outside. What else ends a child at its start would end the next one too.
+func killed(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // serving is called each time a child answers.
@@ -338,8 +353,13 @@ func (e *Engine) runChild(ctx context.Context, o order, s *sockets) error {
 
 	timeout := time.NewTimer(e.cfg.StartTimeout)
 	defer timeout.Stop()
-	if err != nil {
-		return e.stop(cmd, stdin, ended, fmt.Errorf("give orders to the embedded ClickHouse: %w", err))
+	if err != nil { // it has ended already, or is about to
+		select {
+		case died := <-ended:
+			return startError(died, output)
+		case <-time.After(stopTimeout):
+			return e.stop(cmd, stdin, ended, fmt.Errorf("give orders to the embedded ClickHouse: %w", err))
+		}
 	}
 	select {
 	case st := <-reported:
@@ -350,7 +370,7 @@ func (e *Engine) runChild(ctx context.Context, o order, s *sockets) error {
 			return e.stop(cmd, stdin, ended, err)
 		}
 	case err := <-ended:
-		return fmt.Errorf("the embedded ClickHouse ended while it started: %w%s", exitError(err), output.lastWords())
+		return startError(err, output)
 	case <-timeout.C:
 		return e.stop(cmd, stdin, ended, fmt.Errorf("the embedded ClickHouse did not open its data within %s", e.cfg.StartTimeout))
 	case <-ctx.Done():
@@ -374,6 +394,10 @@ func (e *Engine) stop(cmd *exec.Cmd, stdin io.Closer, ended <-chan error, why er
 		<-ended //nolint:errcheck // as above
 	}
 	return why
+}
+
+func startError(ended error, output *lineLogger) error {
+	return fmt.Errorf("the embedded ClickHouse ended while it started: %w%s", exitError(ended), output.lastWords())
 }
 
 func exitError(err error) error {
