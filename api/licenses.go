@@ -96,8 +96,11 @@ func (s *Server) licenseRoutes() []route {
 					return nil, badRequest("parameter %q lies in the future", "at")
 				}
 				answer, err := report.Explain(ctx, store, pool, q.At)
-				if errors.Is(err, report.ErrNotComputed) {
+				switch {
+				case errors.Is(err, report.ErrNotComputed):
 					return nil, &Error{http.StatusServiceUnavailable, err.Error()}
+				case errors.Is(err, report.ErrBeforeRecords):
+					return nil, &Error{http.StatusNotFound, err.Error()}
 				}
 				return answer, err
 			}},

@@ -37,9 +37,13 @@ type ExplainedMeeting struct {
 // ErrNotComputed is returned for a time of which license use is not computed.
 var ErrNotComputed = errors.New("license use of that time is not computed yet")
 
+// ErrBeforeRecords is returned for a time before the first call record, of which nothing is known.
+var ErrBeforeRecords = errors.New("nothing is known of that time")
+
 // ExplainStore is what Explain asks of the store; *storage.Queries is one.
 type ExplainStore interface {
 	LicenseProgress(ctx context.Context, clusters []string) (time.Time, error)
+	Completeness(ctx context.Context, p storage.Period) (storage.Completeness, error)
 	ExplainLicenses(ctx context.Context, clusters []string, at time.Time) ([]storage.ExplainedMeeting, error)
 }
 
@@ -51,6 +55,13 @@ func Explain(ctx context.Context, q ExplainStore, p Pool, at time.Time) (Explana
 	}
 	if len(p.Clusters) > 0 && computed.IsZero() {
 		return Explanation{}, fmt.Errorf("%w (pool %s)", ErrNotComputed, p.Name)
+	}
+	known, err := q.Completeness(ctx, storage.Period{})
+	if err != nil {
+		return Explanation{}, err
+	}
+	if first := known.FirstRecord(p.Clusters); at.Before(first) {
+		return Explanation{}, fmt.Errorf("%w: the call records of pool %s begin at %s", ErrBeforeRecords, p.Name, first.UTC().Format(time.RFC3339))
 	}
 	rows, err := q.ExplainLicenses(ctx, p.Clusters, at)
 	if err != nil {
