@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 export CGO_ENABLED ?= 0
 # The engine's and simulator's tests start child processes; two packages at a time keep a 2-core machine honest.
-TEST_FLAGS ?= -timeout 9m
+TEST_FLAGS ?= -timeout 20m
 GOLANGCI_VERSION := v2.15.0
 
 .DEFAULT_GOAL := help
