@@ -66,14 +66,20 @@ func (s scraped) page() string {
 	label := regexp.MustCompile(`[{,]([a-z_]+)="`)
 	for line := range strings.Lines(string(s)) {
 		fields := strings.SplitN(strings.TrimSpace(line), " ", 4)
-		switch name := strings.SplitN(fields[0], "{", 2)[0]; {
+		name := strings.SplitN(fields[0], "{", 2)[0]
+		if of, isBucket := strings.CutSuffix(name, "_bucket"); isBucket {
+			name = of
+		}
+		switch {
 		case len(fields) == 4 && fields[1] == "HELP" && strings.HasPrefix(fields[2], "bridgewatch_"):
 			of(fields[2]).help = fields[3]
 		case len(fields) == 4 && fields[1] == "TYPE" && strings.HasPrefix(fields[2], "bridgewatch_"):
 			of(fields[2]).kind = fields[3]
 		case families[name] != nil:
 			for _, m := range label.FindAllStringSubmatch(line, -1) {
-				families[name].labels["`"+m[1]+"`"] = true
+				if m[1] != "le" { // a histogram's own
+					families[name].labels["`"+m[1]+"`"] = true
+				}
 			}
 		}
 	}
@@ -103,7 +109,7 @@ func wellMade(t *testing.T, address string) {
 	}
 	if *updatePages {
 		// Some metrics begin with what they count, such as the first post: what the page has already is waited for.
-		for began := time.Now(); s.page() != string(page) && time.Since(began) < time.Minute; time.Sleep(time.Second) {
+		for began := time.Now(); s.page() != string(page) && time.Since(began) < 3*time.Minute; time.Sleep(time.Second) {
 			if s, err = scrape(address); err != nil {
 				t.Fatal(err)
 			}

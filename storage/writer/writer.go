@@ -164,6 +164,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, s := range bus.Streams() {
 		if s != bus.Dead {
 			m.dead.WithLabelValues(string(s))
+			m.seconds.WithLabelValues(string(s))
 		}
 	}
 	if reg != nil {
