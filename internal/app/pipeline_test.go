@@ -377,7 +377,7 @@ func TestKilledAndRestarted(t *testing.T) {
 	d.compare(d.drain(3 * time.Minute))
 }
 
-// killsOfParts is how often TestPartsKilled kills each part.
+// killsOfParts is how often TestEngineKilled and TestBrokerKilled kill their part.
 func killsOfParts(t *testing.T) int {
 	t.Helper()
 	if text := os.Getenv("BRIDGEWATCH_SOAK_ROUNDS"); text != "" {
@@ -396,13 +396,30 @@ func TestEngineKilled(t *testing.T) {
 		t.Skip("starts and kills whole processes")
 	}
 	rounds := killsOfParts(t)
-	const speed, perRound = 60, 4 * time.Second
-	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 6, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: time.Duration(rounds) * perRound * speed})
+	const speed, run = 60, 4 * time.Second
+	// The pause before a restart doubles to ten seconds, and the story must go on through all of them.
+	var story time.Duration
+	for round := range rounds {
+		story += min(10*time.Second, 100*time.Millisecond<<min(round, 10)) + run
+	}
+	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 6, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: story * speed})
 	d.serve()
 	d.sim.StartStory()
+	killed := 0
 	for round := range rounds {
-		time.Sleep(perRound/2 + time.Duration(round*617%2000)*time.Millisecond)
-		waitFor(t, time.Minute, func() error { return syscall.Kill(engineProcess(t, d.cmd.Process.Pid), syscall.SIGKILL) })
+		var engine int
+		waitFor(t, time.Minute, func() error {
+			if engine = engineProcess(t, d.cmd.Process.Pid); engine == killed {
+				return fmt.Errorf("process %d was killed and is still there", killed)
+			}
+			return nil
+		})
+		// Counted from its start, so that it is hit while it opens its data, while it takes the backlog and under steady load.
+		time.Sleep(time.Duration((1300+round*617)%int(run/time.Millisecond)) * time.Millisecond)
+		if err := syscall.Kill(engine, syscall.SIGKILL); err != nil {
+			t.Fatalf("kill of the engine, process %d, in round %d: %v", engine, round, err)
+		}
+		killed = engine
 	}
 	d.compare(d.drain(3 * time.Minute))
 }
