@@ -35,7 +35,7 @@ bench: engine ## posts, decoding, rows and time to query, with baselines from th
 	$(GO) test ./storage/writer -run xxx -bench 'Backlog|RawInsert' -benchtime 3x
 	$(GO) test ./storage/writer -run xxx -bench Queryable -benchtime 100x
 
-soak: engine ## the whole program, its engine, its broker and the receiver, killed with SIGKILL 50 times each under load (fifteen minutes)
+soak: engine ## the whole program, its engine, its broker and the receiver, killed with SIGKILL 50 times each under load (twenty minutes)
 	BRIDGEWATCH_CRASH_ROUNDS=50 $(GO) test ./cdr/receiver -count=1 -timeout 30m -run Killed -v
 	BRIDGEWATCH_SOAK_ROUNDS=50 $(GO) test ./internal/app -count=1 -timeout 60m -run "TestKilledAndRestarted|TestEngineKilled|TestBrokerKilled" -v
 
