@@ -173,6 +173,8 @@ func (d *deployment) edit(change func(text string) string) {
 	}
 }
 
+var failedInsert = regexp.MustCompile(`bridgewatch_writer_insert_failures_total\{[^}]*\} [1-9]`)
+
 var entitlementsLine = regexp.MustCompile(`pmp: \d+, smp: \d+, recording: \d+`)
 
 // TestRunbookCommands runs the commands of the runbooks while the faults of their alerts are there, as many of them together as go together (make prove-live).
@@ -304,7 +306,15 @@ func runbooksOfToday(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 	}
-	engine(syscall.SIGKILL)
+	// A restart takes a moment; it is killed until an insert has met one.
+	waitFor(t, 2*time.Minute, func() error {
+		engine(syscall.SIGKILL)
+		time.Sleep(2 * time.Second)
+		if failures := s.figures("CMSWriterFailing"); !failedInsert.MatchString(failures) {
+			return fmt.Errorf("no insert has failed: %s", failures)
+		}
+		return nil
+	})
 	s.follow(map[string]string{"CMSEngineRestarts": "the engine's process killed", "CMSWriterFailing": "the engine's process killed"})
 	t.Logf("%d commands work without their fault", s.books.rest(s.sim.Bridges()[0].Name))
 
