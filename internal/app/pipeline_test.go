@@ -354,14 +354,7 @@ func TestKilledAndRestarted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills whole processes")
 	}
-	rounds := 5
-	if text := os.Getenv("BRIDGEWATCH_SOAK_ROUNDS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("BRIDGEWATCH_SOAK_ROUNDS: %v", err)
-		}
-		rounds = n
-	}
+	rounds := kills(t, 5)
 	const perRound = 4 * time.Second
 	const speed = 60
 	d := newDeployment(t, cmssim.Config{Bridges: 3, Seed: 3, Speed: speed, RetryInterval: 100 * time.Millisecond,
@@ -377,17 +370,18 @@ func TestKilledAndRestarted(t *testing.T) {
 	d.compare(d.drain(3 * time.Minute))
 }
 
-// killsOfParts is how often TestEngineKilled and TestBrokerKilled kill their part.
-func killsOfParts(t *testing.T) int {
+// kills is how often something is killed: BRIDGEWATCH_SOAK_ROUNDS times (make soak), else as often as given.
+func kills(t *testing.T, otherwise int) int {
 	t.Helper()
-	if text := os.Getenv("BRIDGEWATCH_SOAK_ROUNDS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("BRIDGEWATCH_SOAK_ROUNDS: %v", err)
-		}
-		return n
+	text := os.Getenv("BRIDGEWATCH_SOAK_ROUNDS")
+	if text == "" {
+		return otherwise
 	}
-	return 2
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("BRIDGEWATCH_SOAK_ROUNDS: %v", err)
+	}
+	return n
 }
 
 // TestEngineKilled kills the engine's process alone, under load: the program goes on, and every record is there once.
@@ -395,7 +389,7 @@ func TestEngineKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills whole processes")
 	}
-	rounds := killsOfParts(t)
+	rounds := kills(t, 2)
 	const speed, run = 60, 4 * time.Second
 	// The pause before a restart doubles to ten seconds, and the story must go on through all of them.
 	var story time.Duration
@@ -466,7 +460,7 @@ func TestBrokerKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills whole processes")
 	}
-	rounds := killsOfParts(t)
+	rounds := kills(t, 2)
 	const speed, perRound = 60, 5 * time.Second
 	d := newDeployment(t, cmssim.Config{Bridges: 2, Seed: 7, Speed: speed, RetryInterval: 100 * time.Millisecond, StopAfter: time.Duration(rounds) * perRound * speed})
 	start, _ := d.ownBroker()
